@@ -1,0 +1,667 @@
+"""Collections that answer in pandas data frames.
+
+Each verb is a signature, its documentation and a few lines: the bodies are in `chroma_nb.client.steps`.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import orjson
+
+from chroma_nb import frames, html, ops
+from chroma_nb.client import arguments
+from chroma_nb.client.reports import Description
+from chroma_nb.client.steps import CollectionSteps
+from chroma_nb.client.verb import Async, Item, Steps, Sync, ask, stream, verb
+from chroma_nb.errors import InvalidArgumentError
+from chroma_nb.filters import EVERYTHING
+from chroma_nb.names import collection_name
+from chroma_nb.progress import Bar
+from chroma_nb.records import check_key
+from chroma_nb.results import CollectionInfo, GetResult, Layout, Plan
+from chroma_nb.scalars import Instant
+from chroma_nb.spaces import FORMULAS, Space
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+
+_READ = ("documents", "metadatas")
+_ASKED = ("documents", "metadatas", "distances")
+_LAYOUT_PAGE = 5000
+_LAYOUT_BAR_FROM = 1000
+
+
+class CollectionVerbs(CollectionSteps):
+    """The verbs of a collection; made by a client, never by hand."""
+
+    @property
+    def id(self) -> uuid.UUID:
+        """The collection's id, which survives renaming."""
+        return uuid.UUID(self._info.id)
+
+    @property
+    def name(self) -> str:
+        """The collection's name."""
+        return self._info.name
+
+    @property
+    def metadata(self) -> dict[str, Any] | None:
+        """The collection's own metadata, None for none."""
+        return None if self._info.metadata is None else dict(self._info.metadata)
+
+    @property
+    def space(self) -> Space:
+        """The space distances are measured in: ``"l2"`` (squared), ``"ip"`` or ``"cosine"``."""
+        return self._info.configuration.space
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """Space, HNSW parameters and the description of the embedding function."""
+        return self._info.configuration.to_json()
+
+    @property
+    def tenant(self) -> str:
+        """The tenant the collection belongs to."""
+        return self._info.tenant
+
+    @property
+    def database(self) -> str:
+        """The database the collection belongs to."""
+        return self._info.database
+
+    def _attributes(self) -> dict[str, Any]:
+        return {"collection": self._info.name, "space": self.space}
+
+    @verb
+    def add(
+        self,
+        ids: Any,
+        embeddings: Any = None,
+        metadatas: Any = None,
+        documents: Any = None,
+        uris: Any = None,
+        *,
+        show_progress: bool | None = None,
+    ) -> Steps[None]:
+        """Store new records, all of them or, on any error, none. Ids that exist already are left as they are (and logged).
+
+        Parameters
+        ----------
+        ids : str, sequence of str, or a data frame
+            A pandas (or polars, Arrow) frame brings everything: its index, or column ``id``, are the ids; ``document``,
+            ``embedding`` and ``uri`` are columns of ours, all others are metadata. A Series of documents is fine too.
+        embeddings : array-like (n, d), optional
+            Stored as float32. Without them the documents are embedded by the collection's embedding function.
+        metadatas : sequence of dict, or data frame, optional
+            Values are str, int, float, bool, datetimes, or lists of one of the first four. An absent value (None, NaN,
+            NaT) means that the record does not have the key.
+        documents : sequence of str, optional
+        uris : sequence of str, optional
+            Where the original is; stored, never opened.
+        show_progress : bool, optional
+            Show a bar while embedding; by default in notebooks and terminals, for 200 texts and more.
+
+        Raises
+        ------
+        InvalidArgumentError
+            Anything in the arguments is wrong; the message says where. Nothing was stored.
+        InvalidDimensionError
+            The embeddings are of another length than the collection's.
+
+        Examples
+        --------
+        >>> import chroma_nb
+        >>> client = chroma_nb.EphemeralClient()
+        >>> collection = client.get_or_create_collection("doc-add", embedding_function=None)
+        >>> collection.add(["a", "b"], embeddings=[[1, 0], [0, 1]], metadatas=[{"year": 1999}, {"year": 2024}])
+        >>> collection.get(where={"year": {"$gt": 2000}}).index.tolist()
+        ['b']
+        >>> client.delete_collection("doc-add")
+        """
+        yield from self._add(self._parsed(ids, _fields(embeddings, metadatas, documents, uris)), show=show_progress)
+
+    @verb
+    def upsert(
+        self,
+        ids: Any,
+        embeddings: Any = None,
+        metadatas: Any = None,
+        documents: Any = None,
+        uris: Any = None,
+        *,
+        show_progress: bool | None = None,
+    ) -> Steps[None]:
+        """Store records: new ids as by `add`, known ids as by `update`. One transaction.
+
+        Parameters are those of `add`.
+        """
+        yield from self._upsert(self._parsed(ids, _fields(embeddings, metadatas, documents, uris), removals=True), show=show_progress)
+
+    @verb
+    def update(
+        self,
+        ids: Any,
+        embeddings: Any = None,
+        metadatas: Any = None,
+        documents: Any = None,
+        uris: Any = None,
+        *,
+        show_progress: bool | None = None,
+    ) -> Steps[None]:
+        """Change what is given of records that exist; unknown ids are ignored and logged. One transaction.
+
+        Metadata is merged key by key; in a dict, a key with the value None is removed. A document without an embedding is
+        embedded anew. An absent metadata cell of a data frame removes the key: afterwards `get` returns what the frame says.
+        Parameters are those of `add`.
+        """
+        yield from self._update(self._parsed(ids, _fields(embeddings, metadatas, documents, uris), removals=True), show=show_progress)
+
+    @verb
+    def bulk_upsert(
+        self,
+        ids: Any,
+        embeddings: Any = None,
+        metadatas: Any = None,
+        documents: Any = None,
+        uris: Any = None,
+        *,
+        max_batch_size: int = 1024,
+        on_batch_processed: Callable[[list[str]], Any] | None = None,
+        print_progress: bool | None = None,
+        resume_from: int = 0,
+    ) -> Steps[None]:
+        """Upsert a large amount of data in batches, with a progress bar. Each batch is whole, the call is not.
+
+        Parameters
+        ----------
+        ids, embeddings, metadatas, documents, uris
+            As for `add`; all of it is checked before the first batch is written.
+        max_batch_size : int
+            Records per transaction.
+        on_batch_processed : callable, optional
+            Called with the ids of each batch once it is stored; with an async client it may be a coroutine function.
+        print_progress : bool, optional
+            Show bars, for embedding and for writing; by default in notebooks and terminals.
+        resume_from : int
+            Skip so many records: what a `BulkUpsertError` of an earlier call told as ``committed``.
+
+        Raises
+        ------
+        BulkUpsertError
+            A batch failed; ``committed`` is how many records are stored, ``__cause__`` why it stopped.
+        """
+        records = self._parsed(ids, _fields(embeddings, metadatas, documents, uris), removals=True)
+        yield from self._bulk_upsert(
+            records, max_batch_size=max_batch_size, on_batch_processed=on_batch_processed, show=print_progress, resume_from=resume_from
+        )
+
+    @verb
+    def delete(
+        self,
+        ids: Any = None,
+        where: Mapping[str, Any] | None = None,
+        where_document: Mapping[str, Any] | None = None,
+        limit: int | None = None,
+    ) -> Steps[int]:
+        """Remove the records that match all of `ids`, `where` and `where_document`; the number removed.
+
+        Parameters
+        ----------
+        limit : int, optional
+            Remove no more than so many of the matching records, the oldest first.
+
+        Raises
+        ------
+        InvalidArgumentError
+            None of the three is given.
+        """
+        return (yield from self._delete(ids, where, where_document, limit))
+
+    @verb
+    def get(
+        self,
+        ids: Any = None,
+        where: Mapping[str, Any] | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+        where_document: Mapping[str, Any] | None = None,
+        include: Sequence[str] = _READ,
+    ) -> Steps[pd.DataFrame]:
+        """Return records: all, or those that match, in the order they were added.
+
+        Parameters
+        ----------
+        ids : str or sequence of str, optional
+            Unknown ids are left out.
+        where : dict, optional
+            Filter on metadata, ``{"year": {"$gte": 2000}}``. Operators: ``$eq $ne $gt $gte $lt $lte $in $nin``,
+            ``$contains $not_contains`` on lists, ``$and $or``. A record without the key matches none of them.
+        where_document : dict, optional
+            Filter on documents: ``$contains $not_contains`` (literal, case-sensitive), ``$regex $not_regex``, ``$and $or``.
+        include : sequence of str
+            Any of ``"documents"``, ``"metadatas"``, ``"embeddings"``, ``"uris"``.
+
+        Returns
+        -------
+        DataFrame
+            Index ``id``; columns ``document``, ``embedding`` ((d,) float32 each) and ``uri`` as asked for, then one typed
+            column per metadata key. What `get` returned can be given to `add`, `upsert` and `update` as it is.
+        """
+        found = yield from self._get(ids, where, limit, offset, where_document, include)
+        return frames.frame_of(found, attrs=self._attributes())
+
+    @verb
+    def peek(self, limit: int = 10, include: Sequence[str] = _READ) -> Steps[pd.DataFrame]:
+        """Return the first records, as `get` does."""
+        found = yield from self._get(None, None, limit, None, None, include)
+        return frames.frame_of(found, attrs=self._attributes())
+
+    @verb
+    def query(
+        self,
+        query_embeddings: Any = None,
+        query_texts: Any = None,
+        n_results: int = 10,
+        where: Mapping[str, Any] | None = None,
+        where_document: Mapping[str, Any] | None = None,
+        include: Sequence[str] = _ASKED,
+        *,
+        like: Any = None,
+        ids: Any = None,
+    ) -> Steps[pd.DataFrame]:
+        """Return the records nearest to each query, nearest first.
+
+        Parameters
+        ----------
+        query_embeddings : array-like (q, d) or (d,)
+            The queries as vectors; or
+        query_texts : str or sequence of str
+            as texts, embedded by the collection's embedding function; or
+        like : str or sequence of str
+            as ids of records, "more like these": one query per id, which is not among its own results.
+        n_results : int
+            At most so many per query: filters apply before ranking, and fewer come back only when fewer records match.
+        where, where_document, ids
+            Only records that match take part (see `get`).
+        include : sequence of str
+            Any of ``"documents"``, ``"metadatas"``, ``"distances"``, ``"embeddings"``, ``"uris"``.
+
+        Returns
+        -------
+        DataFrame
+            Index levels ``query`` (from 0) and ``rank`` (from 1); columns ``id``, ``distance``, ``document``, then one typed
+            column per metadata key. Distances are in the collection's space: squared L2, ``1 - a.b`` or ``1 - cos(a, b)``.
+
+        Raises
+        ------
+        InvalidDimensionError
+            The queries are of another length than the collection's vectors.
+
+        Examples
+        --------
+        >>> import chroma_nb
+        >>> client = chroma_nb.EphemeralClient()
+        >>> collection = client.get_or_create_collection("doc-query", embedding_function=None)
+        >>> collection.add(["a", "b", "c"], embeddings=[[0, 0], [1, 0], [3, 0]])
+        >>> collection.query([[0.9, 0]], n_results=2)["id"].tolist()
+        ['b', 'a']
+        >>> collection.query(like="a", n_results=1)["id"].tolist()
+        ['b']
+        >>> client.delete_collection("doc-query")
+        """
+        if like is None:
+            op = yield from self._query_op(query_embeddings, query_texts, ids, n_results, where, where_document, include)
+            found = yield from ask(op)
+        else:
+            if query_embeddings is not None or query_texts is not None:
+                raise InvalidArgumentError("like: give like, query_texts or query_embeddings, one of them")
+            count = arguments.whole_number(n_results, "n_results", 1)
+            chosen, included = arguments.chosen_ids(ids, self.dialect), arguments.parse_include(include, distances=True)
+            where_both = arguments.parse_filter(where, where_document, self.dialect)
+            found = yield from self._similar(like, lambda vectors: ops.Query(self._info.id, vectors, count, chosen, where_both, included))
+        return frames.frame_of_query(found, attrs=self._attributes())
+
+    @verb
+    def explain(
+        self,
+        query_embeddings: Any = None,
+        query_texts: Any = None,
+        n_results: int = 10,
+        where: Mapping[str, Any] | None = None,
+        where_document: Mapping[str, Any] | None = None,
+        *,
+        ids: Any = None,
+    ) -> Steps[Plan]:
+        """Return how `query` would answer the same call, and why: exact comparison or the graph, over how many candidates.
+
+        Without a query vector or text the plan is that of any one vector.
+        """
+        if query_embeddings is None and query_texts is None:
+            info = yield from self._refreshed()
+            query_embeddings = np.ones((1, info.dimension or 1), dtype=np.float32)
+        op = yield from self._query_op(query_embeddings, query_texts, ids, n_results, where, where_document, ())
+        return (yield from ask(ops.Explain(op)))
+
+    @verb
+    def count(self, where: Mapping[str, Any] | None = None, where_document: Mapping[str, Any] | None = None) -> Steps[int]:
+        """Return how many records there are, or match."""
+        return (yield from ask(ops.Count(self._info.id, arguments.parse_filter(where, where_document, self.dialect))))
+
+    @verb
+    def modify(
+        self, name: str | None = None, metadata: Mapping[str, Any] | None = None, configuration: Mapping[str, Any] | None = None
+    ) -> Steps[None]:
+        """Rename the collection, replace its metadata, or change search parameters.
+
+        Parameters
+        ----------
+        configuration : dict, optional
+            ``{"hnsw": {"ef_search": 200}}``; also ``max_neighbors``, ``num_threads``, ``resize_factor``, ``batch_size`` and
+            ``sync_threshold``. It holds from the next call on. The space cannot be changed.
+        """
+        yield from self._modify(name, metadata, configuration)
+
+    @verb
+    def fork(self, new_name: str) -> Steps[Any]:
+        """Copy the collection, with all records, under a new name; the two go separate ways from then on."""
+        info = yield from ask(ops.ForkCollection(self._info.id, collection_name(new_name, self.dialect.names)))
+        return self._client._made(info, self._function)
+
+    @verb
+    def describe(self) -> Steps[Description]:
+        """Return what the collection holds: fields with types, coverage, ranges and samples; dimension, space, index state."""
+        return Description.of((yield from ask(ops.Describe(self._info.id))))
+
+    @verb
+    def values(
+        self, key: str, top: int | None = 20, where: Mapping[str, Any] | None = None, where_document: Mapping[str, Any] | None = None
+    ) -> Steps[pd.Series[int]]:
+        """Return the most frequent values of a metadata key and how many records have each.
+
+        Parameters
+        ----------
+        top : int, optional
+            So many values; None for all.
+
+        Returns
+        -------
+        Series
+            Counts, indexed by value (the index is called `key`), most frequent first.
+        """
+        check_key(key, "key")
+        op = ops.Facets(
+            self._info.id, key, arguments.optional_number(top, "top"), arguments.parse_filter(where, where_document, self.dialect)
+        )
+        return _counts(key, (yield from ask(op)))
+
+    @verb
+    def sample(
+        self,
+        n: int = 10,
+        seed: int | None = None,
+        where: Mapping[str, Any] | None = None,
+        where_document: Mapping[str, Any] | None = None,
+        include: Sequence[str] = _READ,
+    ) -> Steps[pd.DataFrame]:
+        """Return `n` records drawn at random without replacement, in collection order; a `seed` draws the same ones again."""
+        op = ops.Sample(
+            self._info.id,
+            arguments.whole_number(n, "n", 0),
+            arguments.optional_number(seed, "seed"),
+            arguments.parse_filter(where, where_document, self.dialect),
+            arguments.parse_include(include, distances=False),
+        )
+        return frames.frame_of((yield from ask(op)), attrs=self._attributes())
+
+    @stream
+    def scan(
+        self,
+        batch_size: int = 1000,
+        include: Sequence[str] = _READ,
+        where: Mapping[str, Any] | None = None,
+        where_document: Mapping[str, Any] | None = None,
+    ) -> Generator[ops.Op[Any], Any, None]:
+        """Go through all matching records in data frames of `batch_size`, in memory bounded by one of them.
+
+        Records written while the scan goes on may or may not be seen; none is seen twice.
+
+        Examples
+        --------
+        >>> import chroma_nb
+        >>> client = chroma_nb.EphemeralClient()
+        >>> collection = client.get_or_create_collection("doc-scan", embedding_function=None)
+        >>> collection.add(["a", "b", "c"], embeddings=[[0], [1], [2]])
+        >>> [len(part) for part in collection.scan(batch_size=2)]
+        [2, 1]
+        >>> client.delete_collection("doc-scan")
+        """
+        size = arguments.whole_number(batch_size, "batch_size", 1)
+        chosen = arguments.parse_filter(where, where_document, self.dialect)
+        included = arguments.parse_include(include, distances=False)
+        cursor: int | None = None
+        while True:
+            page = yield from ask(ops.ScanPage(self._info.id, cursor, size, chosen, included))
+            if len(page.records):
+                yield Item(frames.frame_of(page.records, attrs=self._attributes()))
+            cursor = page.cursor
+            if cursor is None:
+                return
+
+    @verb
+    def build_index(self, *, show_progress: bool | None = None) -> Steps[None]:
+        """Bring the HNSW graph up to date now and save it, instead of leaving that to the background.
+
+        Searches are right without it; large collections are quicker with it.
+        """
+        info = yield from self._refreshed()
+        with Bar(info.count, "indexing", "vectors", show=show_progress) as bar:
+            yield from ask(ops.BuildIndex(self._info.id, bar.advance))
+
+    @verb
+    def project(
+        self,
+        /,
+        method: str = "umap",
+        n_components: int = 2,
+        where: Mapping[str, Any] | None = None,
+        where_document: Mapping[str, Any] | None = None,
+        *,
+        sample: int | None = None,
+        seed: int | None = 42,
+        show_progress: bool | None = None,
+        **options: Any,
+    ) -> Steps[pd.DataFrame]:
+        """Lay the embeddings out in two or three dimensions. The layout is kept in the store and reused until the data changes.
+
+        Parameters
+        ----------
+        method : {"umap", "pca"}
+            PCA takes an instant; UMAP keeps neighbours together and takes longer.
+        n_components : {2, 3}
+        where, where_document
+            Lay out the matching records only.
+        sample : int, optional
+            Lay out so many records, drawn by `seed`.
+        seed : int or None
+            Makes UMAP reproducible; None lets it use all processors.
+        show_progress : bool, optional
+            By default a bar in notebooks and terminals, from 1,000 records on.
+        **options
+            Of the method: for UMAP ``n_neighbors``, ``min_dist``, ``metric``, ``n_epochs``.
+
+        Returns
+        -------
+        DataFrame
+            Index ``id``; columns ``x``, ``y`` (and ``z``), float32, without unit.
+        """
+        layout = yield from self._layout(method, n_components, where, where_document, sample, seed, show=show_progress, options=options)
+        return _layout_frame(layout, self._attributes())
+
+    @verb
+    def plot(
+        self,
+        /,
+        color: Any = None,
+        *,
+        method: str = "umap",
+        n_components: int = 2,
+        where: Mapping[str, Any] | None = None,
+        where_document: Mapping[str, Any] | None = None,
+        sample: int | None = None,
+        seed: int | None = 42,
+        show_progress: bool | None = None,
+        options: Mapping[str, Any] | None = None,
+        **style: Any,
+    ) -> Steps[go.Figure]:
+        """Draw the collection's map as a Plotly figure (WebGL).
+
+        Parameters
+        ----------
+        color : str or array-like, optional
+            A metadata key, ``"document"``, or one value per record: numbers and datetimes get a colour bar, others a legend.
+        method, n_components, where, where_document, sample, seed, show_progress
+            As for `project`; `options` are those of the method.
+        **style
+            Further arguments of `chroma_nb.viz.scatter`: ``size``, ``hover``, ``title``, ``height``, ``width``, ``opacity`` ...
+        """
+        layout = yield from self._layout(
+            method, n_components, where, where_document, sample, seed, show=show_progress, options=dict(options or {})
+        )
+        chosen = arguments.parse_filter(where, where_document, self.dialect)
+        records = yield from ask(ops.Get(self._info.id, ids=layout.ids if sample and layout.ids else None, filter=chosen))
+        frame = _layout_frame(layout, self._attributes()).join(frames.frame_of(records, attrs={}), rsuffix=" (metadata)")
+
+        def drawn() -> go.Figure:
+            from chroma_nb import viz
+
+            return viz.scatter(frame, dimensions=layout.coordinates.shape[1], color=color, **{"title": f"{self._info.name} · {method.upper()}", **style})
+
+        return (yield from ask(ops.Local(drawn)))
+
+    def _layout(
+        self,
+        method: str,
+        n_components: int,
+        where: Any,
+        where_document: Any,
+        sample: int | None,
+        seed: int | None,
+        *,
+        show: bool | None,
+        options: Mapping[str, Any],
+    ) -> Steps[Layout]:
+        from chroma_nb.viz.projection import ProjectionSpec, project
+
+        extra = {"seed": seed, **options} if method == "umap" else dict(options)
+        spec = ProjectionSpec.of(method, n_components, self.space, **extra)
+        chosen = arguments.parse_filter(where, where_document, self.dialect)
+        most = arguments.optional_number(sample, "sample", 1)
+        info = yield from self._refreshed()
+        whole = chosen is EVERYTHING
+        version = info.vectors_version if whole else info.version
+        key = orjson.dumps([spec.to_json(), repr(chosen), most, seed if most else None]).decode()
+        if spec.reproducible:
+            kept = yield from ask(ops.GetLayout(self._info.id, key, version))
+            if kept is not None:
+                return kept
+        records = yield from self._embeddings(chosen, most, seed)
+        size = len(records)
+
+        def work() -> Any:
+            with Bar(100, f"{method} of {size:,} records", "%", show=show if size >= _LAYOUT_BAR_FROM or show else False) as bar:
+                done = 0
+
+                def progress(share: float) -> None:
+                    nonlocal done
+                    bar.advance(int(share * 100) - done)
+                    done = int(share * 100)
+
+                assert records.embeddings is not None  # noqa: S101 - asked for
+                return project(records.embeddings, spec, progress)
+
+        layout = Layout(records.ids, (yield from ask(ops.Local(work))))
+        yield from ask(ops.PutLayout(self._info.id, key, version, layout.ids, layout.coordinates))
+        return layout
+
+    def _embeddings(self, chosen: Any, most: int | None, seed: int | None) -> Steps[GetResult]:
+        include = frozenset({"embeddings"})
+        if most is not None:
+            return (yield from ask(ops.Sample(self._info.id, most, seed, chosen, include)))
+        parts: list[GetResult] = []
+        cursor: int | None = None
+        while True:
+            page = yield from ask(ops.ScanPage(self._info.id, cursor, _LAYOUT_PAGE, chosen, include))
+            parts.append(page.records)
+            cursor = page.cursor
+            if cursor is None:
+                break
+        vectors = [part.embeddings for part in parts if part.embeddings is not None and len(part)]
+        return GetResult(
+            [identifier for part in parts for identifier in part.ids],
+            np.concatenate(vectors) if vectors else np.empty((0, 1), dtype=np.float32),
+        )
+
+    def __repr__(self) -> str:
+        """Return name, space and place; never asks the backend."""
+        return f"Collection(name={self._info.name!r}, space={self.space!r})"
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether both are the same collection of the same client."""
+        return isinstance(other, CollectionVerbs) and other._info.id == self._info.id and other._client is self._client
+
+    def __hash__(self) -> int:
+        """Hash by id."""
+        return hash(self._info.id)
+
+
+def _fields(embeddings: Any, metadatas: Any, documents: Any, uris: Any) -> dict[str, Any]:
+    return {"embeddings": embeddings, "metadatas": metadatas, "documents": documents, "uris": uris}
+
+
+def _layout_frame(layout: Layout, attributes: dict[str, Any]) -> pd.DataFrame:
+    import pandas as pd
+
+    columns = ["x", "y", "z"][: layout.coordinates.shape[1]]
+    frame: pd.DataFrame = pd.DataFrame(layout.coordinates, columns=columns, index=pd.Index(layout.ids, name="id", dtype=object))
+    frame.attrs.update(attributes)
+    return frame
+
+
+def _counts(key: str, found: list[tuple[Any, int]]) -> pd.Series[int]:
+    import pandas as pd
+
+    values = [value.iso() if isinstance(value, Instant) else value for value, _ in found]
+    index = pd.Index(values, name=key, dtype=object, tupleize_cols=False).infer_objects()
+    return pd.Series([count for _, count in found], index=index, name="count", dtype="int64")
+
+
+class Collection(CollectionVerbs, Sync):
+    """A collection of records that answers in data frames.
+
+    Made by a client: ``client.get_or_create_collection("docs")``.
+    """
+
+    def _repr_html_(self) -> str:
+        info: CollectionInfo = self._client._info_now(self._info.id)
+        rows = [
+            ["records", f"{info.count:,}"],
+            ["dimension", "-" if info.dimension is None else str(info.dimension)],
+            ["space", f"{info.configuration.space}: {FORMULAS[info.configuration.space]}"],
+            ["embedding function", _function_name(info)],
+        ]
+        rows += [[f"metadata: {key}", str(value)] for key, value in list((info.metadata or {}).items())[:10]]
+        return str(html.card(f"Collection {info.name}", f"{info.tenant} / {info.database}", html.table(rows)))
+
+
+def _function_name(info: CollectionInfo) -> str:
+    stored = info.configuration.embedding_function or {}
+    return str(stored.get("name") or stored.get("callable") or "none")
+
+
+class AsyncCollection(CollectionVerbs, Async):
+    """`Collection` whose verbs are awaited; ``scan`` is an async iterator."""

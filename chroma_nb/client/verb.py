@@ -1,0 +1,222 @@
+"""Each verb once: a generator of operations, driven without or with ``await``.
+
+A verb's body yields operations and receives their replies; whoever holds the backend drives it::
+
+    @verb
+    def count(self) -> Steps[int]:
+        return (yield from ask(ops.Count(self.id)))
+
+On a class with the `Sync` flavour ``collection.count()`` is an int, with `Async` it is awaitable, and help and signatures
+show what the caller sees. A `stream` is the same for verbs that give many items: its body also yields `Item`s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from dataclasses import dataclass
+from typing import Any, Concatenate, Generic, TypeAlias, TypeVar, overload
+
+from typing_extensions import ParamSpec
+
+from chroma_nb.ops import Local, Op
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Steps: TypeAlias = "Generator[Op[Any], Any, R]"
+
+
+@dataclass(frozen=True)
+class Callback(Op[None]):
+    """Call `work` where the caller lives; what it returns is awaited if it can be."""
+
+    work: Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Item(Op[None], Generic[R]):
+    """Something a stream hands to its caller."""
+
+    value: R
+
+
+def ask(op: Op[R]) -> Steps[R]:
+    """Yield one operation and return its reply."""
+    reply: R = yield op
+    return reply
+
+
+class Sync:
+    """Flavour of classes whose verbs return."""
+
+    _execute: Callable[[Op[Any]], Any]
+
+
+class Async:
+    """Flavour of classes whose verbs are awaited."""
+
+    _execute: Callable[[Op[Any]], Awaitable[Any]]
+
+
+def drive(steps: Generator[Op[Any], Any, R], execute: Callable[[Op[Any]], Any]) -> R:
+    """Run a verb to its end."""
+    return _last(_driven(steps, execute))
+
+
+def _last(items: Generator[Any, None, R]) -> R:
+    while True:
+        try:
+            next(items)
+        except StopIteration as done:
+            result: R = done.value
+            return result
+
+
+def _driven(steps: Generator[Op[Any], Any, R], execute: Callable[[Op[Any]], Any]) -> Generator[Any, None, R]:
+    answer: Callable[[], Op[Any]] = functools.partial(next, steps)
+    while True:
+        try:
+            op = answer()
+        except StopIteration as done:
+            result: R = done.value
+            return result
+        try:
+            reply = None
+            if isinstance(op, Item):
+                yield op.value
+            elif isinstance(op, (Local, Callback)):
+                reply = op.work()
+            else:
+                reply = execute(op)
+        except BaseException as error:  # noqa: BLE001 - the body decides, also about an interrupt
+            answer = functools.partial(steps.throw, error)
+        else:
+            answer = functools.partial(steps.send, reply)
+
+
+async def adrive(steps: Generator[Op[Any], Any, R], execute: Callable[[Op[Any]], Awaitable[Any]]) -> R:
+    """Run a verb to its end on the running loop; local work goes to a thread, so that the loop goes on."""
+    answer: Callable[[], Op[Any]] = functools.partial(next, steps)
+    while True:
+        try:
+            op = answer()
+        except StopIteration as done:
+            result: R = done.value
+            return result
+        try:
+            reply = await _awaited(op, execute)
+        except BaseException as error:  # noqa: BLE001 - the body decides, also about a cancellation
+            answer = functools.partial(steps.throw, error)
+        else:
+            answer = functools.partial(steps.send, reply)
+
+
+async def _awaited(op: Op[Any], execute: Callable[[Op[Any]], Awaitable[Any]]) -> Any:
+    if isinstance(op, Local):
+        return await asyncio.to_thread(op.work)
+    if isinstance(op, Callback):
+        reply = op.work()
+        return await reply if inspect.isawaitable(reply) else reply
+    return await execute(op)
+
+
+async def _astreamed(steps: Generator[Op[Any], Any, None], execute: Callable[[Op[Any]], Awaitable[Any]]) -> AsyncIterator[Any]:
+    reply: Any = None
+    try:
+        while True:
+            try:
+                op = steps.send(reply)
+            except StopIteration:
+                return
+            reply = None
+            if isinstance(op, Item):
+                yield op.value
+            else:
+                reply = await _awaited(op, execute)
+    finally:
+        steps.close()
+
+
+class _Descriptor:
+    """What `verb` and `stream` share: documentation, name, and signatures that show what the caller sees."""
+
+    def __init__(self, body: Callable[..., Any]) -> None:
+        self._body = body
+        self.__doc__ = body.__doc__
+        self.__name__ = body.__name__
+
+    def _dressed(self, call: Callable[..., Any], signature: inspect.Signature) -> Callable[..., Any]:
+        functools.update_wrapper(call, self._body)
+        call.__signature__ = signature  # type: ignore[attr-defined]
+        del call.__wrapped__  # type: ignore[attr-defined]
+        return call
+
+    @functools.cached_property
+    def _bound(self) -> inspect.Signature:
+        signature = inspect.signature(self._body)
+        parameters = list(signature.parameters.values())[1:]
+        return signature.replace(parameters=parameters, return_annotation=_shown(signature.return_annotation))
+
+
+def _shown(annotation: Any) -> Any:
+    """Return the caller's side of ``Steps[X]``: X."""
+    if isinstance(annotation, str) and "[" in annotation:
+        return annotation.partition("[")[2].removesuffix("]")
+    return annotation
+
+
+class verb(_Descriptor, Generic[P, R]):  # noqa: N801 - used as a decorator
+    """Make a body of `Steps` a method that drives itself."""
+
+    def __init__(self, body: Callable[Concatenate[Any, P], Steps[R]]) -> None:
+        super().__init__(body)
+
+    @overload
+    def __get__(self, owner: None, kind: type) -> Callable[..., Any]: ...
+    @overload
+    def __get__(self, owner: Sync, kind: type) -> Callable[P, R]: ...
+    @overload
+    def __get__(self, owner: Async, kind: type) -> Callable[P, Awaitable[R]]: ...
+    def __get__(self, owner: Any, kind: type) -> Any:
+        if owner is None:
+            return self._body
+        body = self._body
+        if isinstance(owner, Async):
+
+            async def acall(*args: P.args, **kwargs: P.kwargs) -> R:
+                reply: R = await adrive(body(owner, *args, **kwargs), owner._execute)
+                return reply
+
+            return self._dressed(acall, self._bound)
+
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            reply: R = drive(body(owner, *args, **kwargs), owner._execute)
+            return reply
+
+        return self._dressed(call, self._bound)
+
+
+class stream(_Descriptor, Generic[P]):  # noqa: N801 - used as a decorator
+    """Make a body that yields `Item`s a method that returns an iterator (or an async one) over them."""
+
+    def __init__(self, body: Callable[Concatenate[Any, P], Generator[Op[Any], Any, None]]) -> None:
+        super().__init__(body)
+
+    @overload
+    def __get__(self, owner: None, kind: type) -> Callable[..., Any]: ...
+    @overload
+    def __get__(self, owner: Sync, kind: type) -> Callable[P, Iterator[Any]]: ...
+    @overload
+    def __get__(self, owner: Async, kind: type) -> Callable[P, AsyncIterator[Any]]: ...
+    def __get__(self, owner: Any, kind: type) -> Any:
+        if owner is None:
+            return self._body
+        body = self._body
+
+        def call(*args: P.args, **kwargs: P.kwargs) -> Any:
+            steps = body(owner, *args, **kwargs)
+            return _astreamed(steps, owner._execute) if isinstance(owner, Async) else _driven(steps, owner._execute)
+
+        return self._dressed(call, self._bound)

@@ -1,0 +1,265 @@
+"""Tenants, databases and collections in SQLite: looking up, making, changing, removing. No records here."""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any
+
+import orjson
+
+from chroma_nb.configuration import Configuration
+from chroma_nb.engine.encoding import decode_metadatas, encode_metadata
+from chroma_nb.engine.schema import span
+from chroma_nb.errors import NotFoundError, UniqueConstraintError, did_you_mean
+from chroma_nb.results import CollectionInfo, DatabaseInfo
+from chroma_nb.scalars import Metadata
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A row of the collection table."""
+
+    number: int
+    info: CollectionInfo
+    next_row: int
+    next_label: int
+    floor: int
+
+    @property
+    def seq(self) -> int:
+        """Sequence number of the last change."""
+        return self.info.version
+
+
+_SELECT = """
+    SELECT c.number, c.id, c.name, t.name, d.name, c.metadata, c.configuration, c.dimension, c.count, c.seq, c.vectors_seq,
+           c.next_row, c.next_label, c.floor
+    FROM collection AS c JOIN database AS d ON d.number = c.database JOIN tenant AS t ON t.number = d.tenant"""
+
+
+@lru_cache(maxsize=256)
+def _configuration(text: bytes) -> Configuration:
+    return Configuration.from_json(orjson.loads(text))
+
+
+def _entry(row: Sequence[Any]) -> Entry:
+    number, identifier, name, tenant, database, metadata, configuration, dimension, count, seq, vectors_seq, next_row, next_label, floor = (
+        row
+    )
+    info = CollectionInfo(
+        id=identifier,
+        name=name,
+        tenant=tenant,
+        database=database,
+        metadata=None if metadata is None else decode_metadatas([metadata])[0],
+        configuration=_configuration(configuration),
+        dimension=dimension,
+        count=count,
+        version=seq,
+        vectors_version=vectors_seq,
+    )
+    return Entry(number, info, next_row, next_label, floor)
+
+
+def by_id(connection: sqlite3.Connection, identifier: str) -> Entry:
+    """Return the collection with this id.
+
+    Raises
+    ------
+    NotFoundError
+        It was deleted, or never was.
+    """
+    row = connection.execute(f"{_SELECT} WHERE c.id = ?", (identifier,)).fetchone()
+    if row is None:
+        raise NotFoundError(
+            f"Collection [{identifier}] does not exist: it was deleted after this object was made; get or create it again by name"
+        )
+    return _entry(row)
+
+
+def exists(connection: sqlite3.Connection, identifier: str) -> bool:
+    """Tell whether there is a collection with this id."""
+    return connection.execute("SELECT 1 FROM collection WHERE id = ?", (identifier,)).fetchone() is not None
+
+
+def by_name(connection: sqlite3.Connection, tenant: str, database: str, name: str) -> Entry:
+    """Return the collection of this name.
+
+    Raises
+    ------
+    NotFoundError
+        There is none; the message suggests a similar name.
+    """
+    entry = find(connection, database_number(connection, tenant, database), name)
+    if entry is None:
+        known = [info.name for info in listing(connection, tenant, database, None, 0)]
+        raise NotFoundError(f"Collection [{name}] does not exist in database {database!r}.{did_you_mean(name, known)}")
+    return entry
+
+
+def find(connection: sqlite3.Connection, database: int, name: str) -> Entry | None:
+    """Return the collection of this name, or None."""
+    row = connection.execute(f"{_SELECT} WHERE c.database = ? AND c.name = ?", (database, name)).fetchone()
+    return None if row is None else _entry(row)
+
+
+def listing(connection: sqlite3.Connection, tenant: str, database: str, limit: int | None, offset: int) -> list[CollectionInfo]:
+    """Return the collections of a database in order of creation."""
+    number = database_number(connection, tenant, database)
+    rows = connection.execute(
+        f"{_SELECT} WHERE c.database = ? ORDER BY c.number LIMIT ? OFFSET ?", (number, -1 if limit is None else limit, offset)
+    )
+    return [_entry(row).info for row in rows]
+
+
+def count(connection: sqlite3.Connection, tenant: str, database: str) -> int:
+    """Return how many collections a database has."""
+    number = database_number(connection, tenant, database)
+    return int(connection.execute("SELECT count(*) FROM collection WHERE database = ?", (number,)).fetchone()[0])
+
+
+def create(connection: sqlite3.Connection, database: int, name: str, metadata: Metadata | None, configuration: Configuration) -> Entry:
+    """Make a collection.
+
+    Raises
+    ------
+    UniqueConstraintError
+        The name is taken.
+    """
+    _require_free(connection, database, name)
+    identifier = str(uuid.uuid4())
+    connection.execute(
+        "INSERT INTO collection (id, database, name, metadata, configuration) VALUES (?, ?, ?, ?, ?)",
+        (identifier, database, name, encode_metadata(metadata), _written(configuration)),
+    )
+    return by_id(connection, identifier)
+
+
+def _written(configuration: Configuration) -> bytes:
+    return orjson.dumps({"hnsw": asdict(configuration.hnsw), "embedding_function": configuration.embedding_function})
+
+
+def _require_free(connection: sqlite3.Connection, database: int, name: str) -> None:
+    if find(connection, database, name) is not None:
+        raise UniqueConstraintError(f"Collection [{name}] already exists; use get_or_create_collection, or another name")
+
+
+def modify(connection: sqlite3.Connection, entry: Entry, name: str | None, configuration: Configuration | None) -> None:
+    """Rename a collection and replace its configuration."""
+    if name is not None and name != entry.info.name:
+        database = connection.execute("SELECT database FROM collection WHERE number = ?", (entry.number,)).fetchone()[0]
+        _require_free(connection, database, name)
+        connection.execute("UPDATE collection SET name = ? WHERE number = ?", (name, entry.number))
+    if configuration is not None:
+        connection.execute("UPDATE collection SET configuration = ? WHERE number = ?", (_written(configuration), entry.number))
+
+
+def set_metadata(connection: sqlite3.Connection, entry: Entry, metadata: Metadata | None) -> None:
+    """Replace a collection's metadata."""
+    connection.execute("UPDATE collection SET metadata = ? WHERE number = ?", (encode_metadata(metadata), entry.number))
+
+
+def fork(connection: sqlite3.Connection, entry: Entry, name: str) -> Entry:
+    """Copy a collection, records and all, under a new name of the same database."""
+    database = connection.execute("SELECT database FROM collection WHERE number = ?", (entry.number,)).fetchone()[0]
+    made = create(connection, database, name, entry.info.metadata, entry.info.configuration)
+    shift = span(made.number)[0] - span(entry.number)[0]
+    keys = span(entry.number)
+    connection.execute(
+        "INSERT INTO record SELECT key + ?, ?, id, label, metadata, uri, document, crc, document_crc FROM record WHERE key BETWEEN ? AND ?",
+        (shift, made.number, *keys),
+    )
+    connection.execute("INSERT INTO chunk SELECT key + ?, size, live, crc FROM chunk WHERE key BETWEEN ? AND ?", (shift, *keys))
+    connection.execute("INSERT INTO vectors SELECT key + ?, data FROM vectors WHERE key BETWEEN ? AND ?", (shift, *keys))
+    connection.execute(
+        """UPDATE collection SET (dimension, count, next_row, next_label, seq, vectors_seq, floor) =
+           (SELECT dimension, count, next_row, next_label, seq, vectors_seq, seq FROM collection WHERE number = ?) WHERE number = ?""",
+        (entry.number, made.number),
+    )
+    return by_id(connection, made.info.id)
+
+
+def delete(connection: sqlite3.Connection, number: int) -> None:
+    """Remove a collection, its records and what the caches said of it."""
+    keys = span(number)
+    for table in ("record", "chunk", "vectors", "change"):
+        connection.execute(f"DELETE FROM {table} WHERE key BETWEEN ? AND ?", keys)
+    for table in ("cache", "layout"):
+        connection.execute(f"DELETE FROM {table} WHERE collection = ?", (number,))
+    connection.execute("DELETE FROM collection WHERE number = ?", (number,))
+
+
+def numbers(connection: sqlite3.Connection, database: int | None = None) -> list[int]:
+    """Return the numbers of all collections, or of those of one database."""
+    if database is None:
+        return [number for (number,) in connection.execute("SELECT number FROM collection")]
+    return [number for (number,) in connection.execute("SELECT number FROM collection WHERE database = ?", (database,))]
+
+
+def tenant_number(connection: sqlite3.Connection, tenant: str) -> int:
+    """Return a tenant's number, or say that there is none."""
+    row = connection.execute("SELECT number FROM tenant WHERE name = ?", (tenant,)).fetchone()
+    if row is None:
+        raise NotFoundError(f"Tenant [{tenant}] not found; make it with AdminClient.create_tenant")
+    return int(row[0])
+
+
+def database_number(connection: sqlite3.Connection, tenant: str, database: str) -> int:
+    """Return a database's number, or say that there is none."""
+    row = connection.execute(
+        "SELECT d.number FROM database AS d JOIN tenant AS t ON t.number = d.tenant WHERE t.name = ? AND d.name = ?", (tenant, database)
+    ).fetchone()
+    if row is None:
+        tenant_number(connection, tenant)
+        raise NotFoundError(f"Database [{database}] not found in tenant {tenant!r}; make it with AdminClient.create_database")
+    return int(row[0])
+
+
+def create_tenant(connection: sqlite3.Connection, name: str) -> None:
+    """Make a tenant."""
+    if connection.execute("SELECT 1 FROM tenant WHERE name = ?", (name,)).fetchone():
+        raise UniqueConstraintError(f"Tenant [{name}] already exists")
+    connection.execute("INSERT INTO tenant (name) VALUES (?)", (name,))
+
+
+def tenants(connection: sqlite3.Connection) -> list[str]:
+    """Return the names of all tenants in order of creation."""
+    return [name for (name,) in connection.execute("SELECT name FROM tenant ORDER BY number")]
+
+
+def create_database(connection: sqlite3.Connection, tenant: str, name: str) -> None:
+    """Make a database in a tenant."""
+    number = tenant_number(connection, tenant)
+    if connection.execute("SELECT 1 FROM database WHERE tenant = ? AND name = ?", (number, name)).fetchone():
+        raise UniqueConstraintError(f"Database [{name}] already exists in tenant {tenant!r}")
+    connection.execute("INSERT INTO database (id, tenant, name) VALUES (?, ?, ?)", (str(uuid.uuid4()), number, name))
+
+
+def databases(connection: sqlite3.Connection, tenant: str, limit: int | None, offset: int) -> list[DatabaseInfo]:
+    """Return the databases of a tenant in order of creation."""
+    number = tenant_number(connection, tenant)
+    rows = connection.execute(
+        "SELECT id, name FROM database WHERE tenant = ? ORDER BY number LIMIT ? OFFSET ?", (number, -1 if limit is None else limit, offset)
+    )
+    return [DatabaseInfo(identifier, name, tenant) for identifier, name in rows]
+
+
+def database(connection: sqlite3.Connection, tenant: str, name: str) -> DatabaseInfo:
+    """Return one database."""
+    number = database_number(connection, tenant, name)
+    identifier = connection.execute("SELECT id FROM database WHERE number = ?", (number,)).fetchone()[0]
+    return DatabaseInfo(identifier, name, tenant)
+
+
+def delete_database(connection: sqlite3.Connection, tenant: str, name: str) -> list[int]:
+    """Remove a database with all its collections; return the numbers those had."""
+    number = database_number(connection, tenant, name)
+    gone = numbers(connection, number)
+    for collection in gone:
+        delete(connection, collection)
+    connection.execute("DELETE FROM database WHERE number = ?", (number,))
+    return gone

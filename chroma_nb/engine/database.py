@@ -1,0 +1,349 @@
+"""The SQLite file: who may read and write it, and when.
+
+Theory of operation
+-------------------
+* One file per store, in WAL mode with ``synchronous=FULL``: a committed transaction survives a crash and a power cut.
+* Reads run on connections of their own, taken from a pool, each in a transaction that sees one consistent state.
+* Writes of all threads and processes go one at a time, under a lock of the kernel's (`write.lock`, released when its
+  holder dies) that also covers every checkpoint: SQLite before 3.51.3 can corrupt a WAL when one connection commits while
+  another checkpoints (sqlite.org/wal.html, "The WAL-reset bug"), so automatic checkpoints are off.
+* After a fork the child opens everything anew and never touches the parent's connections (sqlite.org/howtocorrupt.html).
+* A store without a folder lives in memory behind one connection and one lock.
+
+Only this package knows SQLite; its errors leave here translated.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from chroma_nb.engine import schema
+from chroma_nb.engine.interrupts import Postponed
+from chroma_nb.errors import (
+    ChromaError,
+    ClosedError,
+    DatabaseBusyError,
+    DatabaseCorruptedError,
+    InvalidArgumentError,
+    ReadOnlyError,
+    StorageFullError,
+    StoreError,
+)
+
+RECORDS = "chroma_nb.sqlite3"
+CACHES = "caches"
+_LOCK = "write.lock"
+BUSY_TIMEOUT = 30.0
+_SLICE = 0.1
+_LARGEST_WAL = 32 << 20
+_KEPT_READERS = 8
+
+_databases: weakref.WeakSet[Database] = weakref.WeakSet()
+
+
+class Database:
+    """A store's connections.
+
+    Parameters
+    ----------
+    folder
+        Where the store lives; None keeps it in memory.
+    read_only
+        Open for reading even if the folder could be written.
+    """
+
+    def __init__(self, folder: Path | None, *, read_only: bool = False) -> None:
+        self.folder = folder
+        self.place = "in memory" if folder is None else str(folder / RECORDS)
+        self.read_only = read_only
+        self._immutable = False
+        self._closed = False
+        self._renew()
+        with self.translating():
+            if folder is None:
+                self._memory = self._connect()
+                schema.prepare(self._memory, self.place)
+            else:
+                self._open(folder)
+        _databases.add(self)
+
+    def _renew(self) -> None:
+        """Start with fresh locks and connections (at birth, and in a forked child)."""
+        self._pid = os.getpid()
+        self._writer = threading.Lock()
+        self._memory_turn = threading.Lock()
+        self._readers: deque[sqlite3.Connection] = deque()
+        if self.folder is not None and not self.read_only:
+            self._file_lock = FileLock(self.folder / _LOCK, thread_local=False, mode=0o600)
+
+    def _open(self, folder: Path) -> None:
+        records = folder / RECORDS
+        if folder.exists() and not folder.is_dir():
+            raise InvalidArgumentError(f"path {str(folder)!r}: is a file; give the folder the store is to live in")
+        if not records.exists() and (folder / "chroma.sqlite3").exists():
+            raise InvalidArgumentError(
+                f"path {str(folder)!r}: holds a store of Chroma's own format; choose another folder and copy the collections into it"
+            )
+        if self.read_only or (folder.exists() and not os.access(folder, os.W_OK)):
+            self._open_read_only(records)
+            return
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise InvalidArgumentError(
+                f"path {str(folder)!r}: cannot be made ({error.strerror}); give a folder you may write to"
+            ) from error
+        with self._exclusively():
+            caches = folder / CACHES
+            if (not records.exists() or records.stat().st_size == 0) and caches.is_dir() and any(caches.iterdir()):
+                raise DatabaseCorruptedError(
+                    f"{records}: missing or empty, but caches of it are there; restore it from a backup, or remove the folder"
+                )
+            connection = self._connect()
+            schema.prepare(connection, self.place)
+            self._readers.append(connection)
+        self._identity = self._file_identity()
+
+    def _open_read_only(self, records: Path) -> None:
+        if not records.exists():
+            raise ReadOnlyError(
+                f"path {str(records.parent)!r}: no store there, and the folder is read-only; give a folder you may write to"
+            )
+        self.read_only = True
+        wal = Path(f"{records}-wal")
+        self._immutable = not os.access(records.parent, os.W_OK) and not (wal.exists() and wal.stat().st_size)
+        connection = self._connect()
+        schema.prepare(connection, self.place)
+        self._readers.append(connection)
+        self._identity = self._file_identity()
+
+    def _file_identity(self) -> tuple[int, int]:
+        status = Path(self.place).stat()
+        return status.st_dev, status.st_ino
+
+    def _connect(self) -> sqlite3.Connection:
+        if self.folder is None:
+            target, uri = ":memory:", False
+        else:
+            target, uri = (
+                f"{Path(self.place).absolute().as_uri()}?mode={'ro' if self.read_only else 'rwc'}{'&immutable=1' * self._immutable}",
+                True,
+            )
+        connection = sqlite3.connect(target, uri=uri, isolation_level=None, check_same_thread=False, timeout=_SLICE, cached_statements=256)
+        connection.execute(f"PRAGMA page_size = {schema.PAGE_SIZE}")
+        if self.folder is not None and not self.read_only:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute("PRAGMA cache_size = -32768")
+        connection.execute("PRAGMA trusted_schema = OFF")
+        return connection
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """Give a connection inside a transaction that sees one committed state."""
+        with self.translating():
+            self._check_usable()
+            if self.folder is None:
+                with self._memory_turn:
+                    yield from self._reading(self._memory)
+                return
+            connection = self._taken()
+            try:
+                yield from self._reading(connection)
+            finally:
+                self._give_back(connection)
+
+    @staticmethod
+    def _reading(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+        connection.execute("BEGIN")
+        try:
+            yield connection
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[tuple[sqlite3.Connection, Postponed]]:
+        """Give a connection inside the one write transaction; it commits at the end, or undoes itself on any exception."""
+        with self.translating():
+            self._check_usable()
+            if self.read_only:
+                raise ReadOnlyError(f"{self.place}: open for reading only; open it from a folder you may write to")
+            with Postponed() as interrupt, self._exclusively(interrupt):
+                connection = self._memory if self.folder is None else self._taken()
+                try:
+                    yield from self._writing(connection, interrupt)
+                    if self.folder is not None:
+                        self._checkpoint_if_large(connection)
+                finally:
+                    if self.folder is not None:
+                        self._give_back(connection)
+
+    def _writing(self, connection: sqlite3.Connection, interrupt: Postponed) -> Iterator[tuple[sqlite3.Connection, Postponed]]:
+        self._begin(connection, interrupt)
+        try:
+            yield connection, interrupt
+            interrupt.check()
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+    def _taken(self) -> sqlite3.Connection:
+        try:
+            return self._readers.pop()
+        except IndexError:
+            return self._connect()
+
+    def _give_back(self, connection: sqlite3.Connection) -> None:
+        if len(self._readers) < _KEPT_READERS and not self._closed:
+            self._readers.append(connection)
+        else:
+            connection.close()
+
+    @staticmethod
+    def _begin(connection: sqlite3.Connection, interrupt: Postponed) -> None:
+        deadline = time.monotonic() + BUSY_TIMEOUT
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                # Only a program that does not know write.lock can be in the way here.
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+                interrupt.check()
+            else:
+                return
+
+    @contextlib.contextmanager
+    def _exclusively(self, interrupt: Postponed | None = None) -> Iterator[None]:
+        """Hold the turn to write, against the threads of this process and against other processes."""
+        deadline = time.monotonic() + BUSY_TIMEOUT
+        turn = self._memory_turn if self.folder is None else self._writer
+        while not turn.acquire(timeout=_SLICE):
+            self._keep_waiting(deadline, interrupt)
+        try:
+            if self.folder is None:
+                yield
+                return
+            while True:
+                try:
+                    self._file_lock.acquire(timeout=_SLICE, poll_interval=0.005)
+                    break
+                except Timeout:
+                    self._keep_waiting(deadline, interrupt)
+                except OSError as error:
+                    raise StoreError(f"{self._file_lock.lock_file}: {error.strerror}; the store cannot be written") from error
+            try:
+                yield
+            finally:
+                self._file_lock.release()
+        finally:
+            turn.release()
+
+    def _keep_waiting(self, deadline: float, interrupt: Postponed | None) -> None:
+        if interrupt is not None:
+            interrupt.check()
+        if time.monotonic() > deadline:
+            raise DatabaseBusyError(
+                f"{self.place}: another process has been writing for {BUSY_TIMEOUT:.0f} s; try again, or stop the other notebook"
+            )
+
+    def _checkpoint_if_large(self, connection: sqlite3.Connection) -> None:
+        try:
+            if Path(f"{self.place}-wal").stat().st_size > _LARGEST_WAL:
+                self._checkpoint(connection)
+        except (OSError, sqlite3.Error):
+            # The commit is durable in the WAL; a checkpoint that fails (a full disk) is tried again after the next write.
+            return
+
+    @staticmethod
+    def _checkpoint(connection: sqlite3.Connection) -> None:
+        busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        if busy:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def _check_usable(self) -> None:
+        if self._closed:
+            raise ClosedError(f"the client of {self.place} is closed; make a new one")
+        if self.folder is None:
+            return
+        try:
+            same = self._file_identity() == self._identity
+        except FileNotFoundError:
+            same = False
+        if not same:
+            raise StoreError(f"{self.place}: removed or replaced while it was open; close this client and make a new one")
+
+    @contextlib.contextmanager
+    def translating(self) -> Iterator[None]:
+        """Turn SQLite's errors into ours."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self._translated(error) from error
+
+    def _translated(self, error: sqlite3.Error) -> ChromaError:
+        text = str(error)
+        if "full" in text:
+            return StorageFullError(f"{self.place}: the disk is full; the call was undone. Free some space and repeat it")
+        if "readonly" in text or "read-only" in text:
+            return ReadOnlyError(f"{self.place}: cannot be written ({text})")
+        if "locked" in text or "busy" in text:
+            return DatabaseBusyError(f"{self.place}: another program holds the file ({text}); try again when it is done")
+        if "malformed" in text or "not a database" in text:
+            return DatabaseCorruptedError(f"{self.place}: damaged ({text}); restore it from a backup")
+        return StoreError(f"{self.place}: {text}; what was committed before is intact")
+
+    def after_fork(self) -> None:
+        """Leave the parent's connections alone and start afresh (called in the child)."""
+        # Closing an inherited connection would drop the parent's POSIX locks, so it is kept alive, untouched.
+        _abandoned.extend(self._readers)
+        self._renew()
+
+    def close(self) -> None:
+        """Fold the WAL into the records file where possible and close all connections; safe to call twice."""
+        if self._closed:
+            return
+        self._closed = True
+        if self.folder is None:
+            with self._memory_turn:
+                self._memory.close()
+            return
+        with contextlib.suppress(sqlite3.Error, ChromaError, OSError):
+            if not self.read_only and self._file_identity() == self._identity:
+                with self._exclusively():
+                    connection = self._taken()
+                    self._checkpoint(connection)
+                    self._close_readers()
+                    connection.close()
+        self._close_readers()
+
+    def _close_readers(self) -> None:
+        while self._readers:
+            self._readers.pop().close()
+
+
+_abandoned: list[Any] = []
+
+
+def _after_fork_in_child() -> None:
+    for database in list(_databases):
+        database.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

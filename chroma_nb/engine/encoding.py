@@ -1,0 +1,91 @@
+"""A record as the bytes SQLite keeps, and back, with checksums.
+
+SQLite has no checksums of its own, so every row carries two: one of what identifies it (id, uri, metadata and the label of
+its vector) and one of its document; every BLOB of vectors has one too. They are compared whenever a row is read for a caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from zlib import crc32
+
+import orjson
+
+from chroma_nb.errors import DatabaseCorruptedError
+from chroma_nb.records import Records
+from chroma_nb.scalars import Instant, Value
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """The columns of a batch as they will be stored; made before the transaction begins, so that nothing in it can fail for their sake."""
+
+    records: Records
+    metadatas: list[bytes | None]
+    documents: list[str | None]
+    uris: list[str | None]
+    crcs: list[int]
+    document_crcs: list[int]
+
+
+def encode(records: Records) -> Encoded:
+    """Encode a batch whose metadata has no removals."""
+    n = len(records)
+    nothing: list[None] = [None] * n
+    documents: list[str | None] = [*(nothing if records.documents is None else records.documents)]
+    uris: list[str | None] = [*(nothing if records.uris is None else records.uris)]
+    metadatas = [encode_metadata(metadata) for metadata in (nothing if records.metadatas is None else records.metadatas)]
+    crcs = [head_crc(*row) for row in zip(records.ids, uris, metadatas, strict=True)]
+    return Encoded(records, metadatas, documents, uris, crcs, [document_crc(document) for document in documents])
+
+
+def encode_metadata(metadata: Mapping[str, Value | None] | None) -> bytes | None:
+    """Write metadata as JSON; instants as ``{"ns": ..., "zone": ...}``. Nothing left to write is None."""
+    if not metadata:
+        return None
+    if None in metadata.values():
+        metadata = {key: value for key, value in metadata.items() if value is not None}
+    return orjson.dumps(metadata) if metadata else None
+
+
+def decode_metadatas(texts: Sequence[bytes | None]) -> list[dict[str, Value] | None]:
+    """Read many metadata texts at once."""
+    present = [text for text in texts if text is not None]
+    try:
+        parsed = orjson.loads(b"[" + b",".join(present) + b"]")
+    except orjson.JSONDecodeError as error:
+        raise DatabaseCorruptedError(f"metadata in the records file is damaged ({error}); restore it from a backup") from error
+    for i, text in enumerate(present):
+        if b":[" in text or b":{" in text:
+            parsed[i] = {key: _thaw(value) for key, value in parsed[i].items()}
+    if len(present) == len(texts):
+        return list(parsed)
+    following = iter(parsed)
+    return [None if text is None else next(following) for text in texts]
+
+
+def _thaw(value: object) -> Value:
+    if isinstance(value, list):
+        return tuple(value)
+    if isinstance(value, dict):
+        return Instant(value["ns"], value["zone"])
+    return value  # type: ignore[return-value]
+
+
+def head_crc(identifier: str, uri: str | None, metadata: bytes | None) -> int:
+    """Checksum of a row but for its label and document."""
+    crc = crc32(identifier.encode())
+    if uri is not None:
+        crc = crc32(uri.encode(), crc ^ 1)
+    return crc if metadata is None else crc32(metadata, crc)
+
+
+def row_crc(head: int, label: int) -> int:
+    """Checksum of a row but for its document."""
+    return crc32(label.to_bytes(8, "little"), head)
+
+
+def document_crc(document: str | None) -> int:
+    """Checksum of a document; 0 for none."""
+    return 0 if document is None else crc32(document.encode())

@@ -1,0 +1,160 @@
+"""The HNSW graph: a cache of the vectors that answers "who is near" without looking at all of them.
+
+The only module that knows hnswlib. A `Graph` is never changed once others can see it: growing makes a new one (a copy plus
+what is missing), because hnswlib may not be searched while it is added to or resized (measured: 4 crashes of 4). Its
+bytes come back from a file only after their checksum was verified (`chroma_nb.engine.caches`): hnswlib trusts what it is
+given, and damaged bytes crash it or change answers.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chroma_nb.configuration import HnswParameters
+from chroma_nb.records import Vectors
+
+_STEP = 256
+"""Vectors added between two looks at the stop signal: below 200 ms of native work."""
+_STATE = ("label_lookup_external", "label_lookup_internal", "element_levels", "data_level0", "link_lists")
+_SEED = 100
+
+
+def available() -> bool:
+    """Tell whether hnswlib can be used; when not, say once what follows from that."""
+    return _hnswlib() is not None
+
+
+def _hnswlib() -> Any:
+    try:
+        import hnswlib
+    except ImportError:
+        _warn_once("hnswlib is not installed (it is built from source and needs a C++ compiler)")
+        return None
+    if not hasattr(hnswlib.Index, "mark_deleted") or not hasattr(hnswlib.Index, "__getstate__"):
+        _warn_once("the installed module 'hnswlib' is another package under the same name (chroma-hnswlib?)")
+        return None
+    return hnswlib
+
+
+_warned = False
+
+
+def _warn_once(cause: str) -> None:
+    global _warned  # noqa: PLW0603 - one warning per process is the promise
+    if not _warned:
+        _warned = True
+        warnings.warn(
+            f"{cause}: searches stay exact, which is right but slow on large collections. Run: pip install hnswlib",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """A finished graph.
+
+    Parameters
+    ----------
+    index
+        hnswlib's index; searched only.
+    labels
+        (m,) int64, ascending: the labels in the graph, dead ones included.
+    """
+
+    index: Any
+    labels: NDArray[np.int64]
+    turn: threading.Lock
+
+    def has(self, labels: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Tell of each label whether it is in the graph."""
+        places = np.searchsorted(self.labels, labels)
+        inside = places < len(self.labels)
+        return inside & (self.labels[np.where(inside, places, 0)] == labels) if len(self.labels) else np.zeros(len(labels), dtype=bool)
+
+    def search(self, queries: Vectors, k: int, ef: int) -> NDArray[np.int64] | None:
+        """Return the labels of about `k` near vectors per query, (q, k); None when the graph cannot give that many."""
+        k = min(k, len(self.labels))
+        with self.turn:
+            if self.index.ef != ef:
+                self.index.set_ef(ef)
+            try:
+                labels, _ = self.index.knn_query(queries, k=k, num_threads=1 if len(queries) < 16 else -1)
+            except RuntimeError:
+                # "Cannot return the results in a contiguous 2D array": fewer than k reachable. The caller searches exactly.
+                return None
+        return np.asarray(labels.astype(np.int64))
+
+
+class Draft:
+    """A graph in the making, seen by one thread only."""
+
+    def __init__(self, index: Any, labels: NDArray[np.int64]) -> None:
+        self._index = index
+        self._labels = labels
+
+    @classmethod
+    def new(cls, parameters: HnswParameters, dimension: int, capacity: int) -> Draft:
+        """Begin an empty graph."""
+        index = _hnswlib().Index(space=parameters.space, dim=dimension)
+        index.init_index(
+            max_elements=max(capacity, 1), ef_construction=parameters.ef_construction, M=parameters.max_neighbors, random_seed=_SEED
+        )
+        index.set_num_threads(parameters.num_threads or -1)
+        return cls(index, np.empty(0, dtype=np.int64))
+
+    @classmethod
+    def copy(cls, graph: Graph, parameters: HnswParameters, capacity: int) -> Draft:
+        """Begin with a copy of a finished graph."""
+        with graph.turn:
+            state = graph.index.__getstate__()[0]
+        index = _hnswlib().Index(params=state)
+        index.set_num_threads(parameters.num_threads or -1)
+        if capacity > index.get_max_elements():
+            index.resize_index(capacity)
+        return cls(index, graph.labels)
+
+    def retire(self, labels: NDArray[np.int64]) -> None:
+        """Let the search pass over `labels`, which no record has any more."""
+        for label in labels.tolist():
+            try:
+                self._index.mark_deleted(label)
+            except RuntimeError:  # marked before
+                continue
+
+    def add(self, labels: NDArray[np.int64], vectors: Vectors, positions: NDArray[np.int64], going_on: Callable[[int], bool]) -> bool:
+        """Add ``vectors[positions]`` under `labels`, all of them new; False when `going_on(number added)` said to stop."""
+        for start in range(0, len(labels), _STEP):
+            part = slice(start, start + _STEP)
+            self._index.add_items(vectors[positions[part]], labels[part])
+            if not going_on(len(labels[part])):
+                return False
+        self._labels = np.concatenate([self._labels, labels])
+        return True
+
+    def finished(self, ef: int) -> Graph:
+        """Give the graph away; the draft must not be used after that."""
+        self._index.set_ef(ef)
+        return Graph(self._index, np.sort(self._labels), threading.Lock())
+
+
+def dump(graph: Graph) -> tuple[dict[str, Any], list[NDArray[Any]]]:
+    """Return a graph as plain numbers and texts, and arrays."""
+    with graph.turn:
+        state = graph.index.__getstate__()[0]
+    header = {key: value for key, value in state.items() if key not in _STATE}
+    return header, [state[key] for key in _STATE]
+
+
+def load(header: dict[str, Any], arrays: list[NDArray[Any]]) -> Graph:
+    """Return the graph that `dump` took apart; the caller vouches for every byte."""
+    state = dict(header, **dict(zip(_STATE, arrays, strict=True)))
+    index = _hnswlib().Index(params=state)
+    return Graph(index, np.sort(arrays[0].astype(np.int64)), threading.Lock())

@@ -1,0 +1,104 @@
+"""The tables of a store, and how an older format becomes the present one.
+
+Every record is found under one integer: ``key = (collection number << 40) | row``, so that the records of a collection lie
+side by side in the order they were added, and a row number, like a vector's label, is never used twice.
+
+``vectors`` holds many vectors per BLOB: the vectors a call brought, in pieces of about 1 MiB; ``chunk`` says which labels a
+piece holds and how many of them still belong to a record. ``change`` is the journal by which caches catch up: one line
+per transaction and collection, with the rows it wrote and removed. Everything else in the folder is a cache that ``cache``
+vouches for.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+
+from chroma_nb.errors import DatabaseCorruptedError
+
+APPLICATION_ID = 0x43_4E_42_31  # "CNB1"
+FORMAT = 1
+SHIFT = 40
+"""Bits of a key below the collection number: 2^40 rows or labels per collection, 2^23 collections."""
+PAGE_SIZE = 16_384
+
+DEFAULT_TENANT, DEFAULT_DATABASE = "default_tenant", "default_database"
+DEFAULT_DATABASE_ID = "00000000-0000-0000-0000-000000000000"
+
+_TABLES = (
+    "CREATE TABLE store (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE tenant (number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE)",
+    """CREATE TABLE database (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, tenant INTEGER NOT NULL, name TEXT NOT NULL,
+        UNIQUE (tenant, name))""",
+    """CREATE TABLE collection (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, database INTEGER NOT NULL, name TEXT NOT NULL,
+        metadata BLOB, configuration BLOB NOT NULL, dimension INTEGER,
+        count INTEGER NOT NULL DEFAULT 0, next_row INTEGER NOT NULL DEFAULT 0, next_label INTEGER NOT NULL DEFAULT 0,
+        seq INTEGER NOT NULL DEFAULT 0, vectors_seq INTEGER NOT NULL DEFAULT 0, floor INTEGER NOT NULL DEFAULT 0,
+        UNIQUE (database, name))""",
+    """CREATE TABLE record (
+        key INTEGER PRIMARY KEY, collection INTEGER NOT NULL, id TEXT NOT NULL, label INTEGER NOT NULL,
+        metadata BLOB, uri TEXT, document TEXT, crc INTEGER NOT NULL, document_crc INTEGER NOT NULL,
+        UNIQUE (collection, id))""",
+    "CREATE TABLE chunk (key INTEGER PRIMARY KEY, size INTEGER NOT NULL, live INTEGER NOT NULL, crc INTEGER NOT NULL)",
+    "CREATE TABLE vectors (key INTEGER PRIMARY KEY, data BLOB NOT NULL)",
+    "CREATE TABLE change (key INTEGER PRIMARY KEY, written BLOB NOT NULL, removed BLOB NOT NULL)",
+    """CREATE TABLE cache (
+        collection INTEGER NOT NULL, kind TEXT NOT NULL, seq INTEGER NOT NULL, file TEXT NOT NULL,
+        size INTEGER NOT NULL, sha256 TEXT NOT NULL, PRIMARY KEY (collection, kind)) WITHOUT ROWID""",
+    """CREATE TABLE layout (
+        collection INTEGER NOT NULL, key TEXT NOT NULL, version INTEGER NOT NULL, ids BLOB NOT NULL, coordinates BLOB NOT NULL,
+        crc INTEGER NOT NULL, PRIMARY KEY (collection, key))""",
+)
+
+
+def prepare(connection: sqlite3.Connection, place: str) -> None:
+    """Make the tables of a new store, or check that an existing one can be read.
+
+    Raises
+    ------
+    DatabaseCorruptedError
+        The file is another program's, or of a newer format; it is left as it is.
+    """
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if application == 0 and version == 0 and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
+        _create(connection)
+        return
+    if application != APPLICATION_ID:
+        raise DatabaseCorruptedError(f"{place}: an SQLite file, but not a store of chroma_nb; nothing was changed. Choose another folder")
+    if version > FORMAT:
+        raise DatabaseCorruptedError(
+            f"{place}: written in store format {version}, this version reads up to {FORMAT}; upgrade chroma-nb. Nothing was changed"
+        )
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for table in _TABLES:
+            connection.execute(table)
+        connection.execute("INSERT INTO store VALUES ('uuid', ?)", (str(uuid.uuid4()),))
+        add_defaults(connection)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {FORMAT}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def add_defaults(connection: sqlite3.Connection) -> None:
+    """Make the default tenant and database; every store has them, also after a reset."""
+    connection.execute("INSERT INTO tenant (name) VALUES (?)", (DEFAULT_TENANT,))
+    connection.execute(
+        "INSERT INTO database (id, tenant, name) SELECT ?, number, ? FROM tenant WHERE name = ?",
+        (DEFAULT_DATABASE_ID, DEFAULT_DATABASE, DEFAULT_TENANT),
+    )
+
+
+def span(collection: int, first: int = 0, last: int = (1 << SHIFT) - 1) -> tuple[int, int]:
+    """Return the lowest and highest key of a collection's rows (or labels, or changes) `first` to `last`."""
+    base = collection << SHIFT
+    return base | first, base | last

@@ -1,0 +1,314 @@
+"""A collection in memory: immutable views that catch up with the store by sequence number.
+
+Theory of operation
+-------------------
+A `View` is what the filters and the search see: per position a row, a vector's label, whether it is still alive, and the
+metadata as typed columns. It belongs to one sequence number of the collection. When the store has moved on, `caught_up`
+reads the journal and makes the *next* view: whatever was written is appended as new positions, and what it replaces or
+removes dies. Buffers are shared between views and only ever written beyond what an older view looks at, so readers of an
+older view need no lock, and an interrupt between two views leaves nothing behind but unused space.
+
+The same mechanism serves the first load, another process's commit and the recovery of a crash: there is no second path.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chroma_nb.engine import reading, vectors
+from chroma_nb.engine.catalog import Entry
+from chroma_nb.engine.columns import Columns
+from chroma_nb.engine.encoding import decode_metadatas
+from chroma_nb.engine.exact import squares_of
+from chroma_nb.engine.schema import span
+from chroma_nb.records import Vectors
+from chroma_nb.scalars import Value
+
+Mask = NDArray[np.bool_]
+Positions = NDArray[np.int64]
+_BATCH = 50_000
+_LEAST_DEAD = 1000
+
+
+class Matrix:
+    """The vectors of a view's positions, loaded when first needed and extended as views grow.
+
+    Parameters
+    ----------
+    loaded : (n, d) float32, if some are at hand already
+    """
+
+    def __init__(self, loaded: Vectors | None = None) -> None:
+        self._turn = threading.Lock()
+        self._buffer = loaded
+        self._squares = None if loaded is None else squares_of(loaded)
+        self._filled = 0 if loaded is None else len(loaded)
+        self._skipped = np.empty(0, dtype=np.int64)
+
+    def of(self, connection: sqlite3.Connection, entry: Entry, view: View) -> tuple[Vectors, NDArray[np.float64]]:
+        """Return the vectors of all positions of `view` (n, d) and their squared lengths (n,)."""
+        with self._turn:
+            if self._filled < view.size:
+                self._load(connection, entry, view)
+            skipped = self._skipped[self._skipped < view.size]
+            skipped = skipped[view.alive[skipped]]
+            if len(skipped):  # dead in the newer view that loaded them, alive in this older one
+                self._fill(connection, entry, view, skipped)
+            assert self._buffer is not None  # noqa: S101
+            assert self._squares is not None  # noqa: S101
+            return self._buffer[: view.size], self._squares[: view.size]
+
+    def _load(self, connection: sqlite3.Connection, entry: Entry, view: View) -> None:
+        start = self._filled
+        buffer = grown(self._buffer, start, view.size, (entry.info.dimension or 0,), np.float32)
+        squares = grown(self._squares, start, view.size, (), np.float64)
+        buffer[start : view.size] = 0
+        squares[start : view.size] = 0
+        self._buffer, self._squares = buffer, squares
+        # Vectors that were overwritten or deleted may be gone from the store by now.
+        self._fill(connection, entry, view, np.flatnonzero(view.alive[start:]) + start)
+        self._skipped = np.concatenate([self._skipped, np.flatnonzero(~view.alive[start:]) + start])
+        self._filled = view.size
+
+    def _fill(self, connection: sqlite3.Connection, entry: Entry, view: View, positions: Positions) -> None:
+        assert self._buffer is not None  # noqa: S101
+        assert self._squares is not None  # noqa: S101
+        found = vectors.read(connection, entry.number, view.labels[positions], entry.info.dimension or 0)
+        self._buffer[positions] = found
+        self._squares[positions] = squares_of(found)
+        self._skipped = np.setdiff1d(self._skipped, positions)
+
+    def taken(self, positions: Positions) -> Matrix:
+        """Return the vectors of `positions` as a matrix of its own; nothing when not all of them are loaded."""
+        if self._buffer is None or (len(positions) and int(positions.max()) >= self._filled):
+            return Matrix()
+        return Matrix(self._buffer[positions])
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A collection at one sequence number. Arrays may be longer than `size`; the properties show the part that counts.
+
+    Parameters
+    ----------
+    seq, size, dead
+        Sequence number, positions in use, and how many of them are dead.
+    row_buffer, label_buffer
+        Row and label per position.
+    alive
+        (size,) whether a position still stands for a record.
+    row_position, label_position
+        The inverse: position per row and per label, -1 for none.
+    """
+
+    seq: int
+    size: int
+    dead: int
+    row_buffer: NDArray[np.int64]
+    label_buffer: NDArray[np.int64]
+    alive: Mask
+    row_position: NDArray[np.int32]
+    label_position: NDArray[np.int32]
+    columns: Columns
+    matrix: Matrix
+    remembered: dict[Any, Any] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """Row per position."""
+        return self.row_buffer[: self.size]
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """Label per position."""
+        return self.label_buffer[: self.size]
+
+    @property
+    def count(self) -> int:
+        """Number of records."""
+        return self.size - self.dead
+
+    def positions_of_rows(self, rows: NDArray[np.int64]) -> Positions:
+        """Return the positions of `rows`, all of which exist."""
+        return self.row_position[rows].astype(np.int64)
+
+    def positions_of_labels(self, labels: NDArray[np.int64]) -> Positions:
+        """Return the position of each label, -1 where no record has it (any more, or yet)."""
+        inside = labels < len(self.label_position)
+        found = self.label_position[np.where(inside, labels, 0)] if len(self.label_position) else np.full(labels.shape, -1, dtype=np.int32)
+        return np.where(inside, found, -1).astype(np.int64)
+
+    def in_order(self, positions: Positions) -> Positions:
+        """Sort positions into collection order."""
+        rows = self.rows[positions]
+        return positions[np.argsort(rows, kind="stable")] if len(rows) > 1 and (np.diff(rows) < 0).any() else positions
+
+
+def empty() -> View:
+    """Return the view of a collection nobody has written to."""
+    none = np.empty(0, dtype=np.int64)
+    return View(0, 0, 0, none, none, np.empty(0, dtype=bool), np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int32), Columns(), Matrix())
+
+
+def restored(seq: int, rows: NDArray[np.int64], labels: NDArray[np.int64], columns: Columns) -> View:
+    """Return the view that a saved copy of these parts stands for."""
+    return _written(empty(), seq, rows, labels, columns)
+
+
+def caught_up(view: View | None, connection: sqlite3.Connection, entry: Entry) -> View:
+    """Return the view of `entry.seq`, starting from an older one where that helps."""
+    if view is not None and view.seq == entry.seq:
+        return view
+    if view is None or not entry.floor <= view.seq < entry.seq:
+        return _loaded(connection, entry)
+    written, removed = _journal(connection, entry, view.seq)
+    if len(written) > max(entry.info.count, _LEAST_DEAD):
+        return _loaded(connection, entry)
+    view = _without(view, removed)
+    for rows, labels, metadatas in _fresh(connection, entry, written):
+        view = _written(view, view.seq, rows, labels, view.columns.extended(metadatas))
+    return _compacted(_stamped(view, entry.seq))
+
+
+def _loaded(connection: sqlite3.Connection, entry: Entry) -> View:
+    view = empty()
+    base = span(entry.number)[0]
+    cursor = connection.execute("SELECT key, label, metadata FROM record WHERE key BETWEEN ? AND ? ORDER BY key", span(entry.number))
+    while found := cursor.fetchmany(_BATCH):
+        keys, labels, texts = zip(*found, strict=True)
+        rows = np.array(keys, dtype=np.int64) - base
+        view = _written(view, 0, rows, np.array(labels, dtype=np.int64), view.columns.extended(decode_metadatas(texts)))
+    return _stamped(view, entry.seq)
+
+
+def _journal(connection: sqlite3.Connection, entry: Entry, after: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the rows written since (and still there), and those that are gone."""
+    written: list[NDArray[np.int64]] = []
+    gone: set[int] = set()
+    for blob, removed in connection.execute(
+        "SELECT written, removed FROM change WHERE key BETWEEN ? AND ? ORDER BY key", span(entry.number, after + 1, entry.seq)
+    ):
+        written.append(np.frombuffer(blob, dtype="<i8"))
+        gone.update(np.frombuffer(removed, dtype="<i8").tolist())
+    rows = np.unique(np.concatenate(written)) if written else np.empty(0, dtype=np.int64)
+    removed_rows = np.array(sorted(gone), dtype=np.int64)
+    return (rows[~np.isin(rows, removed_rows)] if gone else rows), removed_rows
+
+
+def _fresh(
+    connection: sqlite3.Connection, entry: Entry, written: NDArray[np.int64]
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], Sequence[Mapping[str, Value] | None]]]:
+    base = span(entry.number)[0]
+    for start in range(0, len(written), _BATCH):
+        found = list(reading.select(connection, entry, "label, metadata", written[start : start + _BATCH]))
+        keys, labels, texts = zip(*found, strict=True)
+        yield np.array(keys, dtype=np.int64) - base, np.array(labels, dtype=np.int64), decode_metadatas(texts)
+
+
+def _stamped(view: View, seq: int) -> View:
+    return View(
+        seq,
+        view.size,
+        view.dead,
+        view.row_buffer,
+        view.label_buffer,
+        view.alive,
+        view.row_position,
+        view.label_position,
+        view.columns,
+        view.matrix,
+    )
+
+
+def _written(view: View, seq: int, rows: NDArray[np.int64], labels: NDArray[np.int64], columns: Columns) -> View:
+    """Append records; rows that are there already die at their old position."""
+    size, total = view.size, view.size + len(rows)
+    row_buffer = grown(view.row_buffer, size, total, (), np.int64)
+    label_buffer = grown(view.label_buffer, size, total, (), np.int64)
+    row_buffer[size:total], label_buffer[size:total] = rows, labels
+    row_position, label_position, alive, dead = view.row_position, view.label_position, view.alive, view.dead
+    known = rows[rows < len(row_position)]
+    old = row_position[known]
+    old = old[old >= 0].astype(np.int64)
+    if len(old):
+        alive, row_position, label_position = alive.copy(), row_position.copy(), label_position.copy()
+        alive[old] = False
+        label_position[view.labels[old]] = -1
+        dead += len(old)
+    positions = np.arange(size, total, dtype=np.int32)
+    row_position = _placed(row_position, rows, positions)
+    label_position = _placed(label_position, labels, positions)
+    alive = np.concatenate([alive, np.ones(len(rows), dtype=bool)])
+    return View(seq, total, dead, row_buffer, label_buffer, alive, row_position, label_position, columns, view.matrix)
+
+
+def _placed(inverse: NDArray[np.int32], keys: NDArray[np.int64], positions: NDArray[np.int32]) -> NDArray[np.int32]:
+    if not len(keys):
+        return inverse
+    length = max(len(inverse), int(keys.max()) + 1)
+    result = np.full(length, -1, dtype=np.int32)
+    result[: len(inverse)] = inverse
+    result[keys] = positions
+    return result
+
+
+def _without(view: View, rows: NDArray[np.int64]) -> View:
+    rows = rows[rows < len(view.row_position)]
+    rows = rows[view.row_position[rows] >= 0]
+    if not len(rows):
+        return view
+    old = view.positions_of_rows(rows)
+    alive, row_position, label_position = view.alive.copy(), view.row_position.copy(), view.label_position.copy()
+    alive[old] = False
+    row_position[rows] = -1
+    label_position[view.labels[old]] = -1
+    return View(
+        view.seq,
+        view.size,
+        view.dead + len(old),
+        view.row_buffer,
+        view.label_buffer,
+        alive,
+        row_position,
+        label_position,
+        view.columns,
+        view.matrix,
+    )
+
+
+def _compacted(view: View) -> View:
+    """Leave dead positions behind once they are a third of all."""
+    if view.dead <= _LEAST_DEAD or view.dead * 3 <= view.size:
+        return view
+    kept = view.in_order(np.flatnonzero(view.alive))
+    start = empty()
+    start = View(
+        0,
+        0,
+        0,
+        start.row_buffer,
+        start.label_buffer,
+        start.alive,
+        start.row_position,
+        start.label_position,
+        start.columns,
+        view.matrix.taken(kept),
+    )
+    return _written(start, view.seq, view.rows[kept], view.labels[kept], view.columns.take(kept))
+
+
+def grown(buffer: NDArray[Any] | None, used: int, total: int, shape: tuple[int, ...], dtype: type) -> NDArray[Any]:
+    """Return a buffer for `total` entries whose first `used` are those of `buffer`; capacity doubles, so appending is cheap."""
+    if buffer is not None and len(buffer) >= total and buffer.shape[1:] == shape:
+        return buffer
+    result: NDArray[Any] = np.empty((max(total, 2 * used), *shape), dtype=dtype)
+    if used and buffer is not None:
+        result[:used] = buffer[:used]
+    return result

@@ -1,0 +1,285 @@
+"""A batch of records as columns: the one shape data has from the verb to the backend.
+
+`Records.of` is the only place that checks shapes, types and lengths of what a caller wrote down; whoever holds a `Records`
+may rely on them. Data frames become the same columns in `chroma_nb.frames`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chroma_nb.errors import DuplicateIDError, InvalidArgumentError, InvalidTypeError
+from chroma_nb.scalars import PLAIN, Metadata, Value, check_text, is_absent, value_of
+
+Vectors: TypeAlias = NDArray[np.float32]
+MAX_DIMENSION = 65_536
+RESERVED_KEYS = frozenset({"chroma:document"})
+"""Metadata keys that Chroma keeps for itself."""
+
+
+@dataclass(frozen=True, eq=False)
+class Records:
+    """Columns of equal length n.
+
+    Parameters
+    ----------
+    ids
+        n distinct, non-empty texts.
+    embeddings
+        (n, d) float32, C-order, finite; or None when not given.
+    documents, uris
+        n texts or None each; or None when not given.
+    metadatas
+        n dicts of values or None each; or None when not given. In an update a key whose value is None is to be removed.
+    embedded
+        (n,) bool, in an update that changes the embeddings of some records only: which; `embeddings` then has a row for
+        each of these. None when all of them, or none, have an embedding.
+    """
+
+    ids: list[str]
+    embeddings: Vectors | None = None
+    documents: list[str | None] | None = None
+    metadatas: Sequence[Mapping[str, Value | None] | None] | None = None
+    uris: list[str | None] | None = None
+    embedded: NDArray[np.bool_] | None = None
+
+    def __len__(self) -> int:
+        """Return the number of records."""
+        return len(self.ids)
+
+    def slice(self, start: int, stop: int) -> Records:
+        """Return records `start` to `stop` (exclusive), sharing memory."""
+        part = slice(start, stop)
+        if self.embedded is not None and self.embeddings is not None:
+            before, inside = int(self.embedded[:start].sum()), int(self.embedded[part].sum())
+            return replace(
+                replace(self, embeddings=None, embedded=None).slice(start, stop),
+                embeddings=self.embeddings[before : before + inside],
+                embedded=self.embedded[part],
+            )
+        return Records(
+            self.ids[part],
+            None if self.embeddings is None else self.embeddings[part],
+            None if self.documents is None else self.documents[part],
+            None if self.metadatas is None else self.metadatas[part],
+            None if self.uris is None else self.uris[part],
+        )
+
+    @classmethod
+    def of(
+        cls,
+        ids: object,
+        embeddings: object = None,
+        documents: object = None,
+        metadatas: object = None,
+        uris: object = None,
+        *,
+        removals: bool = False,
+    ) -> Records:
+        """Parse what a caller passed; a single record may be given without lists around it.
+
+        Parameters
+        ----------
+        ids : str or sequence of str
+        embeddings : array-like (n, d) or, for one record, (d,)
+        documents, uris : str or sequence of str or None
+        metadatas : dict or sequence of dict or None
+        removals : keep None values of metadata keys (an update removes such keys)
+
+        Raises
+        ------
+        InvalidArgumentError
+            Anything wrong with any value; the message says where.
+
+        Examples
+        --------
+        >>> records = Records.of("a", [1, 2], "text", {"year": 2024})
+        >>> records.ids, records.embeddings.shape, records.metadatas
+        (['a'], (1, 2), [{'year': 2024}])
+        """
+        names = parse_ids(ids)
+        batch = cls(
+            names,
+            None if embeddings is None else parse_vectors(embeddings, "embeddings"),
+            None if documents is None else _texts(documents, "documents"),
+            None if metadatas is None else parse_metadatas(metadatas, removals=removals),
+            None if uris is None else _texts(uris, "uris"),
+        )
+        batch.check_lengths()
+        return batch
+
+    def check_lengths(self) -> None:
+        """Refuse columns of unequal lengths."""
+        columns = {"embeddings": self.embeddings, "documents": self.documents, "metadatas": self.metadatas, "uris": self.uris}
+        wrong = {name: len(column) for name, column in columns.items() if column is not None and len(column) != len(self.ids)}
+        if wrong:
+            found = ", ".join(f"{name}: {length}" for name, length in {"ids": len(self.ids), **wrong}.items())
+            raise InvalidArgumentError(f"Unequal lengths for fields: {found}; every field needs one entry per id")
+
+
+def parse_ids(ids: object, place: str = "ids", *, unique: bool = True) -> list[str]:
+    """Return `ids` as a list of texts.
+
+    Raises
+    ------
+    InvalidTypeError, InvalidArgumentError
+        Not texts, empty, or with a lone surrogate.
+    DuplicateIDError
+        An id occurs twice and `unique` is set.
+    """
+    names = [ids] if isinstance(ids, str) else _sequence(ids, place, "str or a list of str")
+    if not names:
+        raise InvalidArgumentError(f"{place}: expected at least one id, got an empty list")
+    for i, name in enumerate(names):
+        if type(name) is not str:
+            if not isinstance(name, str):
+                raise InvalidTypeError(f"{place}[{i}]: expected a str, got {type(name).__name__} {str(name)[:60]!r}; convert with str()")
+            names[i] = str.__str__(name)  # str() of an enum's member would be its name
+        if not name:
+            raise InvalidArgumentError(f"{place}[{i}]: an id must have at least one character")
+        check_text(name, f"{place}[{i}]")
+    if unique and len(set(names)) != len(names):
+        raise DuplicateIDError(_duplicates(names, place))
+    return names
+
+
+def parse_vectors(vectors: object, place: str) -> Vectors:
+    """Return `vectors` as (n, d) float32; one flat vector counts as n = 1.
+
+    Raises
+    ------
+    InvalidTypeError, InvalidArgumentError
+        Not numbers, ragged, empty, not finite in float32, or of more than 65,536 dimensions.
+    """
+    array = _numeric(vectors, place)
+    if array.ndim == 1 and array.size:
+        array = array[None, :]
+    if array.ndim != 2 or not array.size:
+        raise InvalidArgumentError(f"{place}: expected a non-empty list of vectors, shape (n, d), got shape {array.shape}")
+    if array.shape[1] > MAX_DIMENSION:
+        raise InvalidArgumentError(f"{place}: {array.shape[1]} dimensions; at most {MAX_DIMENSION} are supported")
+    with np.errstate(over="ignore"):
+        result: Vectors = np.ascontiguousarray(array, dtype=np.float32)
+    finite = np.isfinite(result)
+    if not finite.all():
+        row, column = (int(index) for index in np.argwhere(~finite)[0])
+        raise InvalidArgumentError(f"{place}[{row}][{column}]: {array[row, column]!r} is not a finite float32; drop or repair such vectors")
+    return result
+
+
+def _numeric(vectors: object, place: str) -> NDArray[Any]:
+    if isinstance(vectors, np.ndarray) and vectors.dtype != object:
+        array = vectors
+    else:
+        rows = _sequence(vectors, place, "a list of vectors")
+        lengths = {len(row) for row in rows if hasattr(row, "__len__") and not isinstance(row, str)}
+        if len(lengths) > 1:
+            raise InvalidArgumentError(
+                f"{place}: inconsistent dimensions {sorted(lengths)} in one call; every vector needs the same length"
+            )
+        try:
+            array = np.asarray(rows)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise InvalidTypeError(f"{place}: expected a list of vectors of numbers: {error}") from error
+        if array.dtype == object and rows and all(isinstance(row, np.ndarray) for row in rows):
+            array = np.stack(rows)
+    if array.dtype.kind not in "iuf":
+        raise InvalidTypeError(f"{place}: expected vectors of float or int numbers, got {_element(array)}")
+    return array
+
+
+def _element(array: NDArray[Any]) -> str:
+    if array.dtype == object and array.size:
+        return f"values of type {type(array.flat[0]).__name__}"
+    return {"b": "bools", "U": "texts", "S": "bytes", "c": "complex numbers"}.get(array.dtype.kind, str(array.dtype))
+
+
+def _texts(texts: object, place: str) -> list[str | None]:
+    items = [texts] if isinstance(texts, str) else _sequence(texts, place, "str or a list of str")
+    for i, text in enumerate(items):
+        if type(text) is str:
+            if not text.isascii():
+                check_text(text, f"{place}[{i}]")
+        elif isinstance(text, str):
+            check_text(text, f"{place}[{i}]")
+            items[i] = str.__str__(text)
+        elif is_absent(text):
+            items[i] = None
+        else:
+            raise InvalidTypeError(f"{place}[{i}]: expected a str, got {type(text).__name__} {str(text)[:60]!r}")
+    return items
+
+
+def parse_metadatas(metadatas: object, *, removals: bool = False, place: str = "metadatas") -> list[dict[str, Value | None] | None]:
+    """Return one dict of values per record, None where a record has no metadata.
+
+    A key whose value is absent (None, NaN, NaT) is left out; with `removals` a None value is kept as the mark "remove this key".
+    """
+    items = [metadatas] if isinstance(metadatas, Mapping) else _sequence(metadatas, place, "a dict or a list of dicts")
+    return [_metadata(item, f"{place}[{i}]", removals=removals) for i, item in enumerate(items)]
+
+
+def _metadata(metadata: object, place: str, *, removals: bool) -> dict[str, Value | None] | None:
+    if metadata is None:
+        return None
+    if not isinstance(metadata, Mapping):
+        raise InvalidTypeError(f"{place}: expected a dict or None, got {type(metadata).__name__}")
+    if not metadata:
+        raise InvalidArgumentError(f"{place}: expected a non-empty dict; use None for a record without metadata")
+    result: dict[str, Value | None] = {}
+    for key, value in metadata.items():
+        if type(key) is not str or key in RESERVED_KEYS or not key.isascii() or not key:
+            check_key(key, place)
+        kind = type(value)
+        if kind is str and value.isascii():  # the common cases, without a call per value
+            result[key] = value
+        elif kind in PLAIN or not is_absent(value):
+            if kind is float and value != value:  # noqa: PLR0124
+                continue
+            result[key] = value_of(value, f"{place}[{key!r}]")
+        elif removals and value is None:
+            result[key] = None
+    return result or None
+
+
+def check_key(key: object, place: str) -> None:
+    """Refuse a metadata key that is not a usable text."""
+    if not isinstance(key, str):
+        raise InvalidTypeError(f"{place}: metadata keys must be str, got {type(key).__name__} {str(key)[:60]!r}")
+    if not key:
+        raise InvalidArgumentError(f"{place}: a metadata key must have at least one character")
+    if key in RESERVED_KEYS:
+        raise InvalidArgumentError(f"{place}: the key {key!r} is reserved; choose another")
+    check_text(key, f"{place}: key {key[:60]!r}")
+
+
+def collection_metadata(metadata: object, place: str = "metadata") -> Metadata | None:
+    """Parse the metadata of a collection (None stays None)."""
+    parsed = _metadata(metadata, place, removals=False)
+    return None if parsed is None else {key: value for key, value in parsed.items() if value is not None}
+
+
+def _sequence(values: object, place: str, expected: str) -> list[Any]:
+    if isinstance(values, (list, tuple)):
+        return list(values)
+    if isinstance(values, np.ndarray):
+        return values.tolist() if values.ndim == 1 else list(values)
+    if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
+        raise InvalidTypeError(f"{place}: expected {expected}, got {type(values).__name__}")
+    return list(values)
+
+
+def _duplicates(names: list[str], place: str) -> str:
+    seen: set[str] = set()
+    twice: list[str] = []
+    for name in names:
+        if name in seen and name not in twice:
+            twice.append(name)
+        seen.add(name)
+    shown = ", ".join(name[:60] for name in twice[:5]) + (", ..." if len(twice) > 5 else "")
+    return f"{place}: Expected IDs to be unique, found duplicates of: {shown}"

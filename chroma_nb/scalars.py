@@ -1,0 +1,277 @@
+"""What a metadata value may be, and how foreign values become one.
+
+A value is a text, a 64-bit integer, a finite float, a bool, an instant in time, or a non-empty array of one of the first
+four. Everything that reaches a backend has passed through `value_of`, so no room below asks again. Absence (None, NaN,
+NaT, ``pandas.NA``) is decided here too: a key whose value is absent is simply not there.
+
+pandas is recognised without importing it: its classes can only arrive once the caller has imported it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from chroma_nb.errors import InvalidArgumentError, InvalidTypeError
+
+INT_MIN, INT_MAX = -(2**63), 2**63 - 1
+_EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - instants without a zone are a kind of their own
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Instant:
+    """A moment, exact to the nanosecond.
+
+    Parameters
+    ----------
+    ns
+        Nanoseconds since 1970-01-01: of UTC when `zone` is set, else of the clock on the wall.
+    zone
+        Name of the time zone the value was written in (``"Europe/Paris"``, ``"UTC"``, ``"+02:00"``), None for a naive one.
+
+    Examples
+    --------
+    >>> Instant(0, None).iso()
+    '1970-01-01T00:00:00'
+    >>> Instant(1_500_000_000, "UTC").iso()
+    '1970-01-01T00:00:01.500+00:00'
+    """
+
+    ns: int
+    zone: str | None = None
+
+    def iso(self) -> str:
+        """Return the ISO 8601 text that clients without instants see."""
+        seconds, fraction = divmod(self.ns, 1_000_000_000)
+        moment = _EPOCH + dt.timedelta(seconds=seconds)
+        offset = ""
+        if self.zone is not None:
+            aware = moment.replace(tzinfo=dt.timezone.utc).astimezone(zone_of(self.zone))
+            moment = aware.replace(tzinfo=None)
+            offset = aware.strftime("%z")
+            offset = f"{offset[:3]}:{offset[3:5]}"
+        text = f"{fraction:09d}"
+        while text.endswith("000"):
+            text = text[:-3]
+        return moment.isoformat(timespec="seconds") + (f".{text}" if text else "") + offset
+
+
+Scalar: TypeAlias = "str | int | float | bool | Instant"
+Value: TypeAlias = "Scalar | tuple[str, ...] | tuple[int, ...] | tuple[float, ...] | tuple[bool, ...]"
+Metadata: TypeAlias = Mapping[str, Value]
+
+PLAIN = frozenset((str, int, float, bool))
+
+
+def zone_of(name: str) -> dt.tzinfo:
+    """Return the time zone called `name`: an IANA name, ``UTC``, or an offset such as ``+02:00`` or ``-00:00:20``.
+
+    Raises
+    ------
+    InvalidArgumentError
+        No such zone is known on this machine.
+    """
+    if name == "UTC":
+        return dt.timezone.utc
+    try:
+        if name[:1] not in ("+", "-"):
+            return ZoneInfo(name)
+        parts = [float(part) for part in name[1:].split(":")]
+        offset = sum((dt.timedelta(seconds=part * 60**power) for part, power in zip(parts, (2, 1, 0), strict=False)), dt.timedelta(0))
+        return dt.timezone(-offset if name[0] == "-" else offset)
+    except (LookupError, ValueError, OverflowError, OSError):
+        message = f"the time zone {name[:60]!r} is not known on this machine; install the package tzdata, or use UTC"
+        raise InvalidArgumentError(message) from None
+
+
+def zone_key(zone: dt.tzinfo) -> str | None:
+    """Return the name under which `zone_of` finds `zone` again, None for a zone that has only an offset at a time.
+
+    Examples
+    --------
+    >>> zone_key(ZoneInfo("Europe/Paris")), zone_key(dt.timezone(dt.timedelta(hours=2)))
+    ('Europe/Paris', '+02:00')
+    """
+    name = getattr(zone, "key", None) or getattr(zone, "zone", None)
+    if isinstance(name, str):
+        try:
+            zone_of(name)
+        except InvalidArgumentError:
+            return None
+        return name
+    fixed = zone.utcoffset(None)
+    return None if fixed is None else _offset_name(fixed)
+
+
+def is_absent(value: object) -> bool:
+    """Tell whether `value` means "no value": None, a NaN, NaT or ``pandas.NA``."""
+    if value is None:
+        return True
+    if isinstance(value, float):
+        return value != value  # noqa: PLR0124 - NaN is the one value that differs from itself
+    if isinstance(value, np.generic):
+        return (isinstance(value, np.floating) and bool(np.isnan(value))) or (isinstance(value, np.datetime64) and bool(np.isnat(value)))
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and (value is pandas.NA or value is pandas.NaT)
+
+
+def value_of(value: object, place: str) -> Value:
+    """Turn one metadata value that is not absent into a `Value`.
+
+    Raises
+    ------
+    InvalidArgumentError
+        It cannot be kept exactly; the message names `place` and what to use instead.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> value_of(np.int32(3), "metadatas[0]['n']"), value_of([1, 2], "metadatas[0]['n']")
+    (3, (1, 2))
+    """
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return _array_of(value, place)
+    return scalar_of(value, place)
+
+
+def scalar_of(value: object, place: str) -> Scalar:
+    """Turn `value` into a `Scalar`; numpy and pandas scalars and datetimes are welcome.
+
+    Raises
+    ------
+    InvalidArgumentError
+        It is of another type, not finite, beyond 64 bits, or not valid text.
+    """
+    kind = type(value)
+    if kind is str:
+        return _text(value, place)  # type: ignore[arg-type]
+    if kind is bool:
+        return value  # type: ignore[return-value]
+    if kind is int:
+        return _integer(value, place)  # type: ignore[arg-type]
+    if kind is float:
+        return _finite(value, place)  # type: ignore[arg-type]
+    if isinstance(value, Instant):
+        return value
+    if isinstance(value, (np.bool_, np.integer, np.floating, np.str_)):
+        if isinstance(value, np.longdouble) and np.longdouble is not np.float64 and float(value) != value:
+            raise InvalidArgumentError(f"{place}: {value!r} does not fit a 64-bit float; convert it with float() to accept the rounding")
+        return scalar_of(value.item() if not isinstance(value, np.longdouble) else float(value), place)
+    if isinstance(value, np.datetime64):
+        return _instant_of_datetime64(value, place)
+    if isinstance(value, dt.datetime):
+        return _instant_of_datetime(value, place)
+    if isinstance(value, (str, bool, int, float)):  # a subclass, such as an enum's member: its plain value
+        plain = next(base for base in (str, bool, int, float) if isinstance(value, base))
+        return scalar_of(str.__str__(value) if plain is str else plain(value), place)
+    raise InvalidTypeError(
+        f"{place}: expected str, int, float, bool, datetime or a list of one of the first four, got {_shown(value)}{_cure(value)}"
+    )
+
+
+def _text(value: str, place: str) -> str:
+    check_text(value, place)
+    return value
+
+
+def check_text(value: str, place: str) -> None:
+    """Refuse text that cannot be written as UTF-8 (a lone surrogate)."""
+    if value.isascii():
+        return
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidArgumentError(
+            f"{place}: the text has a lone surrogate at position {error.start}, which is no valid Unicode;"
+            " clean it with text.encode('utf-8', 'replace').decode()"
+        ) from None
+
+
+def _integer(value: int, place: str) -> int:
+    if not INT_MIN <= value <= INT_MAX:
+        raise InvalidArgumentError(
+            f"{place}: the integer {_shown(value)} does not fit 64 bits; store it as str, or as float if rounding is fine"
+        )
+    return value
+
+
+def _finite(value: float, place: str) -> float:
+    if not math.isfinite(value):
+        raise InvalidArgumentError(f"{place}: {value!r} is not a finite number; leave the key out, or store a text")
+    return value
+
+
+def _array_of(values: Sequence[object] | np.ndarray[Any, Any], place: str) -> Value:
+    if isinstance(values, np.ndarray):
+        if values.ndim != 1:
+            raise InvalidArgumentError(f"{place}: expected a flat array, got shape {values.shape}")
+        values = values.tolist() if values.dtype.kind in "biufU" else list(values)
+    if not values:
+        raise InvalidArgumentError(f"{place}: an empty list cannot be kept, its type is unknown; leave the key out")
+    items = tuple(scalar_of(item, f"{place}[{i}]") for i, item in enumerate(values))
+    kinds = {type(item) for item in items}
+    if len(kinds) > 1 or Instant in kinds:
+        found = ", ".join(sorted(kind.__name__ for kind in kinds))
+        raise InvalidArgumentError(f"{place}: a list must hold values of one type (all str, all int, all float or all bool), got {found}")
+    return items  # type: ignore[return-value]
+
+
+def _instant_of_datetime64(value: np.datetime64, place: str) -> Instant:
+    ns = value.astype("datetime64[ns]")
+    if ns.astype(value.dtype) != value:
+        raise InvalidArgumentError(f"{place}: {value!r} is outside the years 1677 to 2262 that nanoseconds can count; store it as text")
+    return Instant(int(ns.astype(np.int64)), None)
+
+
+def _instant_of_datetime(value: dt.datetime, place: str) -> Instant:
+    nanosecond = int(getattr(value, "nanosecond", 0))
+    zone = None if value.tzinfo is None else _zone_name(value)
+    moment = dt.datetime(
+        value.year, value.month, value.day, value.hour, value.minute, value.second, value.microsecond, value.tzinfo, fold=value.fold
+    )
+    if zone is not None:
+        moment = moment.astimezone(dt.timezone.utc).replace(tzinfo=None)
+    since = moment - _EPOCH
+    ns = ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds) * 1000 + nanosecond
+    if not INT_MIN < ns <= INT_MAX:
+        raise InvalidArgumentError(f"{place}: {value} is outside the years 1677 to 2262 that nanoseconds can count; store it as text")
+    return Instant(ns, zone)
+
+
+def _zone_name(value: dt.datetime) -> str:
+    name = None if value.tzinfo is None else zone_key(value.tzinfo)
+    return name or _offset_name(value.utcoffset() or dt.timedelta(0))
+
+
+def _offset_name(offset: dt.timedelta) -> str:
+    if not offset:
+        return "UTC"
+    sign = "-" if offset < dt.timedelta(0) else "+"
+    return f"{sign}{_EPOCH + abs(offset):%H:%M:%S.%f}".removesuffix(".000000").removesuffix(":00")
+
+
+def _shown(value: object) -> str:
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - a foreign repr may do anything; the message must still come
+        text = "..."
+    return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
+
+
+def _cure(value: object) -> str:
+    if isinstance(value, dict):
+        return "; flatten the dict into keys such as 'a.b', or store json.dumps(value)"
+    if isinstance(value, (dt.date, dt.timedelta)):
+        return "; use pandas.to_datetime(value), or its text" if isinstance(value, dt.date) else "; store its total_seconds()"
+    if isinstance(value, (bytes, bytearray)):
+        return "; decode it to str"
+    if isinstance(value, (set, frozenset)):
+        return "; use sorted(value)"
+    return "; store str(value)"

@@ -1,0 +1,11 @@
+"""Maps of embeddings: coordinates from vectors, figures from coordinates.
+
+What lives here takes arrays and DataFrames and knows nothing of collections; the client and the notebook widgets call it.
+"""
+
+from __future__ import annotations
+
+from chroma_nb.viz.figure import scatter
+from chroma_nb.viz.projection import ProjectionSpec, project
+
+__all__ = ["ProjectionSpec", "project", "scatter"]

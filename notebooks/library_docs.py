@@ -1,0 +1,217 @@
+"""The documentation of Python's standard library, numpy and pandas, as a data frame: real input for the quickstart.
+
+What is gathered are the docstrings of the packages that are installed, so nothing is downloaded and another machine's frame
+differs where its versions do. Modules are imported to read them: silently, and without those that act when imported. Knows
+nothing of chroma_nb; called by the notebook.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import inspect
+import io
+import pkgutil
+import platform
+import re
+import sys
+import types
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+SHORTEST = 40
+"""Characters a docstring needs to say something worth finding."""
+
+DOCUMENT_LENGTH = 400
+"""Most characters of a document: the name and the first paragraphs, which say what a thing is for."""
+
+NUMPY = (
+    *("numpy", "numpy.linalg", "numpy.fft", "numpy.random", "numpy.polynomial", "numpy.strings", "numpy.ma", "numpy.char", "numpy.rec"),
+    *("numpy.emath", "numpy.exceptions", "numpy.dtypes", "numpy.ctypeslib", "numpy.testing", "numpy.typing", "numpy.lib"),
+    *("numpy.lib.array_utils", "numpy.lib.format", "numpy.lib.introspect", "numpy.lib.mixins", "numpy.lib.stride_tricks"),
+    *("numpy.polynomial.polyutils", "numpy.polynomial.polynomial", "numpy.polynomial.chebyshev", "numpy.polynomial.legendre"),
+    *("numpy.polynomial.hermite", "numpy.polynomial.hermite_e", "numpy.polynomial.laguerre"),
+)
+PANDAS = (
+    *("pandas", "pandas.api.extensions", "pandas.api.indexers", "pandas.api.interchange", "pandas.api.types", "pandas.api.typing"),
+    *("pandas.arrays", "pandas.errors", "pandas.io.formats.style", "pandas.io.json", "pandas.plotting", "pandas.testing"),
+    *("pandas.tseries.frequencies", "pandas.tseries.holiday", "pandas.tseries.offsets"),
+)
+"""The modules their documentation lists; what else can be imported is not meant for users."""
+
+LEFT_OUT = {
+    *("antigravity", "this", "rlcompleter", "idlelib", "turtledemo", "tkinter", "turtle", "test", "tests", "site", "sitecustomize"),
+    *("usercustomize", "distutils", "ensurepip", "lib2to3", "encodings", "pydoc_data", "xxlimited", "xxlimited_35", "xxsubtype", "nt"),
+    *("macholib", "posix", "posixpath", "ntpath", "nturl2path", "genericpath", "sre_compile", "sre_constants", "sre_parse"),
+}
+"""Parts of the standard library that open, print or patch something when imported, need a display, are obsolete, or implement another."""
+
+REFERRALS = ("Scalar method identical to", "Alias for field number", "Partial function of", "The type of the None singleton")
+"""How docstrings begin that only point elsewhere."""
+
+SPECIAL_METHODS = re.compile(r"__\w+__")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Something with a docstring, under the name users know it by."""
+
+    id: str
+    module: str
+    kind: str
+    thing: Any
+    docstring: str
+
+    @cached_property
+    def parameters(self) -> list[str] | None:
+        """Names of the parameters; None where there are none, or Python cannot tell."""
+        try:
+            names = list(inspect.signature(self.thing).parameters)
+        except (ValueError, TypeError, AttributeError, NameError):
+            return None
+        return [name for name in names if name not in {"self", "cls"}] or None
+
+    def document(self) -> str:
+        """Return the name and as many of the first paragraphs as fit into `DOCUMENT_LENGTH` characters, cut at a word."""
+        paragraphs = [" ".join(part.split()) for part in re.split(r"\n\s*\n", self.docstring)]
+        prose = [part for part in paragraphs if part and not self._is_signature(part)]
+        heading = next((i for i, part in enumerate(prose) if re.search(r" (-{3,}|={3,})( |$)", part)), len(prose))
+        text = f"{self.id}: {' '.join(prose[: max(heading, 1)])}"
+        return text if len(text) <= DOCUMENT_LENGTH else text[:DOCUMENT_LENGTH].rsplit(" ", 1)[0] + " ..."
+
+    def _is_signature(self, paragraph: str) -> bool:
+        return paragraph.startswith(f"{self.id.rpartition('.')[2]}(")
+
+
+def library_docs(limit: int | None = None) -> pd.DataFrame:
+    """Return one row per documented module, class, exception, function, method and property.
+
+    Parameters
+    ----------
+    limit : int, optional
+        Take so many of them only, evenly spread.
+
+    Returns
+    -------
+    DataFrame
+        Index ``id``, such as "numpy.linalg.norm"; columns ``document`` (name and first paragraphs, at most 400 characters),
+        ``library`` ("python", "numpy", "pandas"), ``module``, ``kind``, ``length`` (characters of the whole docstring),
+        ``version`` (of the library) and ``parameters`` (list of names, None for none).
+    """
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        warnings.simplefilter("ignore")
+        python = entries([*modules_of_python()])
+        libraries = {
+            "python": (platform.python_version(), python),
+            "numpy": (np.__version__, entries(NUMPY)),
+            "pandas": (pd.__version__, entries(PANDAS)),
+        }
+        rows = [
+            {"id": entry.id, "document": entry.document(), "library": library, "module": entry.module, "kind": entry.kind}
+            | {"length": len(entry.docstring), "version": version, "parameters": entry.parameters}
+            for library, (version, found) in libraries.items()
+            for entry in found
+        ]
+    frame = pd.DataFrame(rows).drop_duplicates("id").set_index("id")
+    if limit is None or limit >= len(frame):
+        return frame
+    return frame.iloc[np.linspace(0, len(frame) - 1, limit).astype(int)]
+
+
+def modules_of_python() -> Iterator[str]:
+    """Yield the names of the standard library's public modules, packages before what is in them."""
+    for name in ("builtins", "os.path", *sorted(sys.stdlib_module_names)):
+        if is_public(name):
+            yield name
+            yield from submodules(name)
+
+
+def submodules(package: str) -> Iterator[str]:
+    """Yield the names of a package's public modules, at any depth."""
+    for found in pkgutil.iter_modules(getattr(module_called(package), "__path__", [])):
+        name = f"{package}.{found.name}"
+        if is_public(name):
+            yield name
+            if found.ispkg:
+                yield from submodules(name)
+
+
+def is_public(module: str) -> bool:
+    """Tell whether a module is meant for users and safe to import."""
+    return not any(part.startswith("_") or part in LEFT_OUT for part in module.split("."))
+
+
+def module_called(name: str) -> types.ModuleType | None:
+    """Import a module; None where this platform or version does not have it."""
+    try:
+        return importlib.import_module(name)
+    except Exception:  # noqa: BLE001 - a module made for another platform may raise anything
+        return None
+
+
+def entries(modules: Iterable[str]) -> Iterator[Entry]:
+    """Yield what the modules document, each docstring once, under the first name it is found by."""
+    names = list(modules)
+    seen: set[str] = set()
+    for name in names:
+        module = module_called(name)
+        if module is None:
+            continue
+        for entry in (entry_of(name, name, "module", module), *members(module, name, set(names))):
+            if entry is not None and entry.docstring not in seen:
+                seen.add(entry.docstring)
+                yield entry
+
+
+def members(module: types.ModuleType, name: str, modules: set[str]) -> Iterator[Entry | None]:
+    """Yield the public functions and classes of a module, with the methods and properties of the classes."""
+    exported = getattr(module, "__all__", None)
+    for member in exported if exported is not None else sorted(vars(module)):
+        thing = getattr(module, member, None)
+        if member.startswith("_") or isinstance(thing, types.ModuleType):
+            continue
+        if exported is None and getattr(thing, "__module__", name) not in {name, f"_{name}", None}:
+            continue
+        if isinstance(thing, type):
+            kind = "exception" if issubclass(thing, BaseException) else "class"
+            yield entry_of(f"{name}.{member}", name, kind, thing)
+            yield from methods(thing, f"{name}.{member}", name, modules)
+        elif callable(thing) and hasattr(thing, "__name__"):
+            yield entry_of(f"{name}.{member}", name, "function", thing)
+
+
+def methods(owner: type, name: str, module: str, modules: set[str]) -> Iterator[Entry | None]:
+    """Yield a class's public methods and properties: its own, and those inherited from classes that are not listed themselves."""
+    for member in dir(owner):
+        if member.startswith("_"):
+            continue
+        home = next((base for base in owner.__mro__ if member in vars(base)), owner)
+        if home is not owner and home.__module__ in modules:
+            continue
+        thing = inspect.getattr_static(owner, member)
+        if isinstance(thing, property) or inspect.isgetsetdescriptor(thing) or type(thing).__name__ == "cached_property":
+            yield entry_of(f"{name}.{member}", module, "property", thing)
+        elif isinstance(thing, (classmethod, staticmethod)):
+            yield entry_of(f"{name}.{member}", module, "method", thing.__func__)
+        elif inspect.isroutine(thing):
+            yield entry_of(f"{name}.{member}", module, "method", thing)
+    for accessor in sorted(getattr(owner, "_accessors", ())):
+        behind = getattr(owner, accessor, None)
+        if isinstance(behind, type):
+            yield from methods(behind, f"{name}.{accessor}", module, modules)
+
+
+def entry_of(name: str, module: str, kind: str, thing: Any) -> Entry | None:
+    """Return an entry, or None where there is no docstring to speak of."""
+    docstring = getattr(thing, "__doc__", None)
+    if not isinstance(docstring, str) or SPECIAL_METHODS.fullmatch(name.rpartition(".")[2]):
+        return None
+    text = inspect.cleandoc(docstring).strip()
+    inherited = kind in {"class", "exception"} and any(base.__doc__ == docstring for base in thing.__mro__[1:])
+    return None if len(text) < SHORTEST or inherited or text.startswith(REFERRALS) else Entry(name, module, kind, thing, text)

@@ -25,19 +25,6 @@ if TYPE_CHECKING:
     from chroma_nb.embedding import DefaultEmbeddingFunction, HashingEmbeddingFunction, SentenceTransformerEmbeddingFunction
     from chroma_nb.factories import AdminClient, EphemeralClient, PersistentClient
 
-_HOMES = {
-    "AdminClient": "chroma_nb.factories",
-    "EphemeralClient": "chroma_nb.factories",
-    "PersistentClient": "chroma_nb.factories",
-    "AsyncClient": "chroma_nb.client.client",
-    "Client": "chroma_nb.client.client",
-    "AsyncCollection": "chroma_nb.client.collection",
-    "Collection": "chroma_nb.client.collection",
-    "DefaultEmbeddingFunction": "chroma_nb.embedding",
-    "HashingEmbeddingFunction": "chroma_nb.embedding",
-    "SentenceTransformerEmbeddingFunction": "chroma_nb.embedding",
-}
-
 __all__ = [
     "AdminClient",
     "AsyncClient",
@@ -50,18 +37,35 @@ __all__ = [
     "PersistentClient",
     "SentenceTransformerEmbeddingFunction",
     "__version__",
+    "chromadb",
     "errors",
 ]
 
 
 def __getattr__(name: str) -> Any:
     """Load a public name from its home when it is first asked for."""
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'chroma_nb' has no attribute {name!r}")
-    import importlib
+    if name == "chromadb":
+        # Not "from chroma_nb import chromadb": that would ask this function again.
+        import chroma_nb.chromadb as facade
 
-    return getattr(importlib.import_module(home), name)
+        return facade
+    if name not in __all__:
+        raise AttributeError(f"module 'chroma_nb' has no attribute {name!r}")
+    if name.endswith("EmbeddingFunction"):
+        from chroma_nb import embedding
+
+        return getattr(embedding, name)
+    if name in {"AdminClient", "EphemeralClient", "PersistentClient"}:
+        from chroma_nb import factories
+
+        return getattr(factories, name)
+    if name.endswith("Collection"):
+        from chroma_nb.client import collection
+
+        return getattr(collection, name)
+    from chroma_nb.client import client
+
+    return getattr(client, name)
 
 
 def __dir__() -> list[str]:

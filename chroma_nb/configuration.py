@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import orjson
+
 from chroma_nb.errors import InvalidArgumentError, InvalidTypeError, did_you_mean
 from chroma_nb.spaces import SPACES, Space
 
@@ -114,6 +116,10 @@ def parse_configuration(metadata: Mapping[str, object] | None, configuration: Ma
     embedding_function = (configuration or {}).get("embedding_function")
     if embedding_function is not None and not isinstance(embedding_function, Mapping):
         raise InvalidTypeError("configuration['embedding_function']: expected a dict of plain data; pass functions as embedding_function=")
+    try:
+        orjson.dumps(embedding_function)
+    except orjson.JSONEncodeError as error:
+        raise InvalidTypeError(f"configuration['embedding_function']: expected plain data that JSON can hold: {error}") from None
     return Configuration(HnswParameters(**given), None if embedding_function is None else dict(embedding_function))
 
 

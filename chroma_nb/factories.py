@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from chroma_nb import ops
 from chroma_nb.client.client import Admin, Client
 from chroma_nb.errors import InvalidArgumentError, InvalidTypeError
+from chroma_nb.names import scope_name
 
 if TYPE_CHECKING:
     from chroma_nb.engine.engine import Engine
@@ -38,7 +39,7 @@ def _held(path: str | os.PathLike[str] | None, *, read_only: bool = False) -> tu
     with _turn:
         engine = _engines.get(key)
         if engine is None or engine.closed:
-            engine = Engine(folder, read_only=read_only)
+            engine = Engine(folder, allow_reset=True, read_only=read_only)  # whether a client may is said by the client
             _engines[key] = engine
             _holders[key] = 0
         elif read_only and not engine.read_only:
@@ -52,6 +53,8 @@ def _held(path: str | os.PathLike[str] | None, *, read_only: bool = False) -> tu
 def _folder(path: str | os.PathLike[str]) -> Path:
     if not isinstance(path, (str, os.PathLike)) or not str(path):
         raise InvalidTypeError(f"path: expected the folder of the store as str or Path, got {type(path).__name__}")
+    if "\0" in str(path):
+        raise InvalidArgumentError("path: has a NUL character, which no file system takes")
     return Path(os.fspath(path)).expanduser().resolve()
 
 
@@ -70,6 +73,8 @@ def _made(kind: Callable[..., C], path: str | os.PathLike[str] | None, *, read_o
     engine, release = _held(path, read_only=read_only)
     try:
         if "tenant" in options:
+            scope_name(options["tenant"], "tenant")
+            scope_name(options["database"], "database")
             engine.execute(ops.GetDatabase(options["tenant"], options["database"]))
         client = kind(engine.execute, place=engine.place, **options)
     except BaseException:

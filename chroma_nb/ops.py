@@ -193,20 +193,25 @@ class DeleteCollection(Op[None]):
 
 @dataclass(frozen=True)
 class Add(Op[Written]):
-    """Store records whose ids are new; known ids are left alone and reported as ignored. `records.embeddings` is set."""
+    """Store records whose ids are new; known ids are left alone and reported as ignored. `records.embeddings` is set.
+
+    `progress` is told how many records were written since it was last called.
+    """
 
     writes = True
     collection: str
     records: Records
+    progress: Callable[[int], Any] | None = None
 
 
 @dataclass(frozen=True)
 class Upsert(Op[Written]):
-    """Store new ids, update known ones. `records.embeddings` is set."""
+    """Store new ids, update known ones. `records.embeddings` is set; `progress` as for `Add`."""
 
     writes = True
     collection: str
     records: Records
+    progress: Callable[[int], Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import contextlib
 import importlib
 import inspect
 import io
+import itertools
 import pkgutil
 import platform
 import re
@@ -26,14 +27,14 @@ import numpy as np
 import pandas as pd
 
 SHORTEST = 40
-"""Characters a docstring needs to say something worth finding."""
+"""Characters of prose a docstring needs to say something worth finding."""
 
 DOCUMENT_LENGTH = 400
 """Most characters of a document: the name and the first paragraphs, which say what a thing is for."""
 
 NUMPY = (
     *("numpy", "numpy.linalg", "numpy.fft", "numpy.random", "numpy.polynomial", "numpy.strings", "numpy.ma", "numpy.char", "numpy.rec"),
-    *("numpy.emath", "numpy.exceptions", "numpy.dtypes", "numpy.ctypeslib", "numpy.testing", "numpy.typing", "numpy.lib"),
+    *("numpy.emath", "numpy.exceptions", "numpy.dtypes", "numpy.ctypeslib", "numpy.typing", "numpy.lib"),
     *("numpy.lib.array_utils", "numpy.lib.format", "numpy.lib.introspect", "numpy.lib.mixins", "numpy.lib.stride_tricks"),
     *("numpy.polynomial.polyutils", "numpy.polynomial.polynomial", "numpy.polynomial.chebyshev", "numpy.polynomial.legendre"),
     *("numpy.polynomial.hermite", "numpy.polynomial.hermite_e", "numpy.polynomial.laguerre"),
@@ -49,13 +50,18 @@ LEFT_OUT = {
     *("antigravity", "this", "rlcompleter", "idlelib", "turtledemo", "tkinter", "turtle", "test", "tests", "site", "sitecustomize"),
     *("usercustomize", "distutils", "ensurepip", "lib2to3", "encodings", "pydoc_data", "xxlimited", "xxlimited_35", "xxsubtype", "nt"),
     *("macholib", "posix", "posixpath", "ntpath", "nturl2path", "genericpath", "sre_compile", "sre_constants", "sre_parse"),
+    *("bdb", "dummy", "expatbuilder", "minidom", "pulldom", "reduction", "tabnanny"),
+    *("aifc", "asynchat", "asyncore", "audioop", "cgi", "cgitb", "chunk", "crypt", "imghdr", "imp", "mailcap", "msilib", "nis", "nntplib"),
+    *("ossaudiodev", "pipes", "smtpd", "sndhdr", "spwd", "sunau", "telnetlib", "uu", "xdrlib"),
 }
-"""Parts of the standard library that open, print or patch something when imported, need a display, are obsolete, or implement another."""
+"""Parts of the standard library that open, print or patch something when imported, need a display, implement another part, or are
+gone from newer versions."""
 
 REFERRALS = ("Scalar method identical to", "Alias for field number", "Partial function of", "The type of the None singleton")
 """How docstrings begin that only point elsewhere."""
 
-SPECIAL_METHODS = re.compile(r"__\w+__")
+HEADING = re.compile(r" (-{3,}|={3,})( |$)")
+"""A word with a line below it, as in numpy's docstrings, once the lines are joined."""
 
 
 @dataclass(frozen=True)
@@ -77,16 +83,20 @@ class Entry:
             return None
         return [name for name in names if name not in {"self", "cls"}] or None
 
-    def document(self) -> str:
-        """Return the name and as many of the first paragraphs as fit into `DOCUMENT_LENGTH` characters, cut at a word."""
+    @cached_property
+    def prose(self) -> str:
+        """The paragraphs before the first heading; signatures only when there is nothing else."""
         paragraphs = [" ".join(part.split()) for part in re.split(r"\n\s*\n", self.docstring)]
-        prose = [part for part in paragraphs if part and not self._is_signature(part)]
-        heading = next((i for i, part in enumerate(prose) if re.search(r" (-{3,}|={3,})( |$)", part)), len(prose))
-        text = f"{self.id}: {' '.join(prose[: max(heading, 1)])}"
-        return text if len(text) <= DOCUMENT_LENGTH else text[:DOCUMENT_LENGTH].rsplit(" ", 1)[0] + " ..."
+        told = list(itertools.takewhile(lambda part: not HEADING.search(part), paragraphs))
+        return " ".join(part for part in told if not self._is_signature(part)) or " ".join(told)
+
+    def document(self) -> str:
+        """Return the name and the prose, cut at a word where the two are longer than `DOCUMENT_LENGTH`."""
+        text = f"{self.id}: {self.prose}"
+        return text if len(text) <= DOCUMENT_LENGTH else text[: DOCUMENT_LENGTH - 4].rsplit(" ", 1)[0] + " ..."
 
     def _is_signature(self, paragraph: str) -> bool:
-        return paragraph.startswith(f"{self.id.rpartition('.')[2]}(")
+        return re.match(rf"[\w.]*\b{re.escape(self.id.rpartition('.')[2])}\(", paragraph) is not None
 
 
 def library_docs(limit: int | None = None) -> pd.DataFrame:
@@ -106,11 +116,11 @@ def library_docs(limit: int | None = None) -> pd.DataFrame:
     """
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")
-        python = entries([*modules_of_python()])
+        seen: set[str] = set()
         libraries = {
-            "python": (platform.python_version(), python),
-            "numpy": (np.__version__, entries(NUMPY)),
-            "pandas": (pd.__version__, entries(PANDAS)),
+            "python": (platform.python_version(), entries(modules_of_python(), seen)),
+            "numpy": (np.__version__, entries(NUMPY, seen)),
+            "pandas": (pd.__version__, entries(PANDAS, seen)),
         }
         rows = [
             {"id": entry.id, "document": entry.document(), "library": library, "module": entry.module, "kind": entry.kind}
@@ -155,23 +165,23 @@ def module_called(name: str) -> types.ModuleType | None:
         return None
 
 
-def entries(modules: Iterable[str]) -> Iterator[Entry]:
-    """Yield what the modules document, each docstring once, under the first name it is found by."""
+def entries(modules: Iterable[str], seen: set[str]) -> Iterator[Entry]:
+    """Yield what the modules document, each text once, under the first name it is found by; `seen` is what was found before."""
     names = list(modules)
-    seen: set[str] = set()
     for name in names:
         module = module_called(name)
         if module is None:
             continue
-        for entry in (entry_of(name, name, "module", module), *members(module, name, set(names))):
-            if entry is not None and entry.docstring not in seen:
-                seen.add(entry.docstring)
+        for entry in (entry_of(name, name, "module", module), *members(module, name, {"builtins", *names})):
+            if entry is not None and entry.prose not in seen:
+                seen.add(entry.prose)
                 yield entry
 
 
 def members(module: types.ModuleType, name: str, modules: set[str]) -> Iterator[Entry | None]:
     """Yield the public functions and classes of a module, with the methods and properties of the classes."""
     exported = getattr(module, "__all__", None)
+    prefix = "" if name == "builtins" else f"{name}."
     for member in exported if exported is not None else sorted(vars(module)):
         thing = getattr(module, member, None)
         if member.startswith("_") or isinstance(thing, types.ModuleType):
@@ -180,10 +190,10 @@ def members(module: types.ModuleType, name: str, modules: set[str]) -> Iterator[
             continue
         if isinstance(thing, type):
             kind = "exception" if issubclass(thing, BaseException) else "class"
-            yield entry_of(f"{name}.{member}", name, kind, thing)
-            yield from methods(thing, f"{name}.{member}", name, modules)
+            yield entry_of(f"{prefix}{member}", name, kind, thing)
+            yield from methods(thing, f"{prefix}{member}", name, modules)
         elif callable(thing) and hasattr(thing, "__name__"):
-            yield entry_of(f"{name}.{member}", name, "function", thing)
+            yield entry_of(f"{prefix}{member}", name, "function", thing)
 
 
 def methods(owner: type, name: str, module: str, modules: set[str]) -> Iterator[Entry | None]:
@@ -210,8 +220,7 @@ def methods(owner: type, name: str, module: str, modules: set[str]) -> Iterator[
 def entry_of(name: str, module: str, kind: str, thing: Any) -> Entry | None:
     """Return an entry, or None where there is no docstring to speak of."""
     docstring = getattr(thing, "__doc__", None)
-    if not isinstance(docstring, str) or SPECIAL_METHODS.fullmatch(name.rpartition(".")[2]):
+    if not isinstance(docstring, str):
         return None
-    text = inspect.cleandoc(docstring).strip()
-    inherited = kind in {"class", "exception"} and any(base.__doc__ == docstring for base in thing.__mro__[1:])
-    return None if len(text) < SHORTEST or inherited or text.startswith(REFERRALS) else Entry(name, module, kind, thing, text)
+    entry = Entry(name, module, kind, thing, inspect.cleandoc(docstring).strip())
+    return None if len(entry.prose) < SHORTEST or entry.docstring.startswith(REFERRALS) else entry

@@ -44,6 +44,7 @@ LAYERS: tuple[dict[str, set[str]], ...] = (
     },
     {"engine": {"engine"}, "embedding": {"embedding"}, "viz": {"viz"}, "http": {"http"}, "postgres": {"postgres"}},
     {"client": {"client"}},
+    {"wiring": {"factories"}},
     {"chromadb": {"chromadb"}, "notebook": {"notebook"}, "cli": {"cli"}},
     {"package": {""}},
 )

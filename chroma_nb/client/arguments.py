@@ -11,6 +11,7 @@ from chroma_nb.errors import InvalidArgumentError, InvalidTypeError, did_you_mea
 from chroma_nb.filters import Filter
 from chroma_nb.records import Records, parse_ids
 from chroma_nb.results import Include
+from chroma_nb.scalars import INT_MAX
 
 READABLE = ("documents", "embeddings", "metadatas", "uris")
 
@@ -51,6 +52,8 @@ def whole_number(value: object, name: str, lowest: int) -> int:
         raise InvalidTypeError(f"{name}: expected an integer, got {type(value).__name__} {str(value)[:60]!r}")
     if plain < lowest:
         raise InvalidTypeError(f"{name}: expected at least {lowest}, got {plain}")
+    if plain > INT_MAX:
+        raise InvalidArgumentError(f"{name}: expected at most {INT_MAX} (2**63 - 1), got a number of {plain.bit_length()} bits")
     return plain
 
 
@@ -59,11 +62,11 @@ def optional_number(value: object, name: str, lowest: int = 0) -> int | None:
     return None if value is None else whole_number(value, name, lowest)
 
 
-def chosen_ids(ids: object, dialect: Dialect) -> list[str] | None:
+def chosen_ids(ids: object, dialect: Dialect, place: str = "ids") -> list[str] | None:
     """Parse the ids a reading call is limited to; None for no limit."""
     if ids is None:
         return None
-    names = parse_ids(frames.plain(ids, "ids"), unique=not dialect.repeated_ids)
+    names = parse_ids(frames.plain(ids, place), place, unique=not dialect.repeated_ids)
     return list(dict.fromkeys(names))
 
 

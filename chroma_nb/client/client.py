@@ -219,19 +219,21 @@ class AdminVerbs:
     @verb
     def create_database(self, name: str, tenant: str = "default_tenant") -> Steps[None]:
         """Make a database in a tenant."""
-        yield from ask(ops.CreateDatabase(tenant, scope_name(name, "database")))
+        yield from ask(ops.CreateDatabase(scope_name(tenant, "tenant"), scope_name(name, "database")))
 
     @verb
     def get_database(self, name: str, tenant: str = "default_tenant") -> Steps[dict[str, Any]]:
         """Return ``{"id": ..., "name": ..., "tenant": ...}`` of a database that exists."""
-        return _database((yield from ask(ops.GetDatabase(tenant, name))))
+        return _database((yield from ask(ops.GetDatabase(scope_name(tenant, "tenant"), scope_name(name, "database")))))
 
     @verb
     def list_databases(
         self, limit: int | None = None, offset: int | None = None, tenant: str = "default_tenant"
     ) -> Steps[list[dict[str, Any]]]:
         """Return the databases of a tenant in the order they were made."""
-        op = ops.ListDatabases(tenant, arguments.optional_number(limit, "limit"), arguments.optional_number(offset, "offset") or 0)
+        op = ops.ListDatabases(
+            scope_name(tenant, "tenant"), arguments.optional_number(limit, "limit"), arguments.optional_number(offset, "offset") or 0
+        )
         return [_database(info) for info in (yield from ask(op))]
 
     @verb
@@ -239,7 +241,7 @@ class AdminVerbs:
         """Delete a database with all its collections. There is no way back."""
         if (tenant, name) == ("default_tenant", "default_database"):
             raise InvalidArgumentError("database 'default_database': every store has it; delete its collections instead")
-        yield from ask(ops.DeleteDatabase(tenant, name))
+        yield from ask(ops.DeleteDatabase(scope_name(tenant, "tenant"), scope_name(name, "database")))
 
     def __repr__(self) -> str:
         """Return the place."""

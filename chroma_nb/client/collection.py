@@ -6,29 +6,22 @@ Each verb is a signature, its documentation and a few lines: the bodies are in `
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
-import orjson
 
 from chroma_nb import frames, html, ops
 from chroma_nb.client import arguments
-from chroma_nb.client.reports import Description
-from chroma_nb.client.steps import CollectionSteps
-from chroma_nb.client.verb import Async, Item, Steps, Sync, ask, stream, verb
+from chroma_nb.client.discovery import DiscoveryVerbs
+from chroma_nb.client.maps import MapVerbs
+from chroma_nb.client.verb import Async, Steps, Sync, ask, verb
 from chroma_nb.errors import InvalidArgumentError
-from chroma_nb.filters import EVERYTHING
 from chroma_nb.names import collection_name
 from chroma_nb.progress import Bar
-from chroma_nb.records import check_key
-from chroma_nb.results import CollectionInfo, GetResult, Layout, Plan
-from chroma_nb.scalars import Instant
+from chroma_nb.results import CollectionInfo
 from chroma_nb.spaces import FORMULAS, Space
 
 if TYPE_CHECKING:
     import pandas as pd
-    import plotly.graph_objects as go
 
 _READ = ("documents", "metadatas")
 _ASKED = ("documents", "metadatas", "distances")
@@ -36,7 +29,7 @@ _LAYOUT_PAGE = 5000
 _LAYOUT_BAR_FROM = 1000
 
 
-class CollectionVerbs(CollectionSteps):
+class CollectionVerbs(DiscoveryVerbs, MapVerbs):
     """The verbs of a collection; made by a client, never by hand."""
 
     @property
@@ -73,9 +66,6 @@ class CollectionVerbs(CollectionSteps):
     def database(self) -> str:
         """The database the collection belongs to."""
         return self._info.database
-
-    def _attributes(self) -> dict[str, Any]:
-        return {"collection": self._info.name, "space": self.space}
 
     @verb
     def add(
@@ -327,27 +317,6 @@ class CollectionVerbs(CollectionSteps):
         return frames.frame_of_query(found, attrs=self._attributes())
 
     @verb
-    def explain(
-        self,
-        query_embeddings: Any = None,
-        query_texts: Any = None,
-        n_results: int = 10,
-        where: Mapping[str, Any] | None = None,
-        where_document: Mapping[str, Any] | None = None,
-        *,
-        ids: Any = None,
-    ) -> Steps[Plan]:
-        """Return how `query` would answer the same call, and why: exact comparison or the graph, over how many candidates.
-
-        Without a query vector or text the plan is that of any one vector.
-        """
-        if query_embeddings is None and query_texts is None:
-            info = yield from self._refreshed()
-            query_embeddings = np.ones((1, info.dimension or 1), dtype=np.float32)
-        op = yield from self._query_op(query_embeddings, query_texts, ids, n_results, where, where_document, ())
-        return (yield from ask(ops.Explain(op)))
-
-    @verb
     def count(self, where: Mapping[str, Any] | None = None, where_document: Mapping[str, Any] | None = None) -> Steps[int]:
         """Return how many records there are, or match."""
         return (yield from ask(ops.Count(self._info.id, arguments.parse_filter(where, where_document, self.dialect))))
@@ -373,86 +342,6 @@ class CollectionVerbs(CollectionSteps):
         return self._client._made(info, self._function)
 
     @verb
-    def describe(self) -> Steps[Description]:
-        """Return what the collection holds: fields with types, coverage, ranges and samples; dimension, space, index state."""
-        return Description.of((yield from ask(ops.Describe(self._info.id))))
-
-    @verb
-    def values(
-        self, key: str, top: int | None = 20, where: Mapping[str, Any] | None = None, where_document: Mapping[str, Any] | None = None
-    ) -> Steps[pd.Series[int]]:
-        """Return the most frequent values of a metadata key and how many records have each.
-
-        Parameters
-        ----------
-        top : int, optional
-            So many values; None for all.
-
-        Returns
-        -------
-        Series
-            Counts, indexed by value (the index is called `key`), most frequent first.
-        """
-        check_key(key, "key")
-        op = ops.Facets(
-            self._info.id, key, arguments.optional_number(top, "top"), arguments.parse_filter(where, where_document, self.dialect)
-        )
-        return _counts(key, (yield from ask(op)))
-
-    @verb
-    def sample(
-        self,
-        n: int = 10,
-        seed: int | None = None,
-        where: Mapping[str, Any] | None = None,
-        where_document: Mapping[str, Any] | None = None,
-        include: Sequence[str] = _READ,
-    ) -> Steps[pd.DataFrame]:
-        """Return `n` records drawn at random without replacement, in collection order; a `seed` draws the same ones again."""
-        op = ops.Sample(
-            self._info.id,
-            arguments.whole_number(n, "n", 0),
-            arguments.optional_number(seed, "seed"),
-            arguments.parse_filter(where, where_document, self.dialect),
-            arguments.parse_include(include, distances=False),
-        )
-        return frames.frame_of((yield from ask(op)), attrs=self._attributes())
-
-    @stream
-    def scan(
-        self,
-        batch_size: int = 1000,
-        include: Sequence[str] = _READ,
-        where: Mapping[str, Any] | None = None,
-        where_document: Mapping[str, Any] | None = None,
-    ) -> Generator[ops.Op[Any], Any, None]:
-        """Go through all matching records in data frames of `batch_size`, in memory bounded by one of them.
-
-        Records written while the scan goes on may or may not be seen; none is seen twice.
-
-        Examples
-        --------
-        >>> import chroma_nb
-        >>> client = chroma_nb.EphemeralClient()
-        >>> collection = client.get_or_create_collection("doc-scan", embedding_function=None)
-        >>> collection.add(["a", "b", "c"], embeddings=[[0], [1], [2]])
-        >>> [len(part) for part in collection.scan(batch_size=2)]
-        [2, 1]
-        >>> client.delete_collection("doc-scan")
-        """
-        size = arguments.whole_number(batch_size, "batch_size", 1)
-        chosen = arguments.parse_filter(where, where_document, self.dialect)
-        included = arguments.parse_include(include, distances=False)
-        cursor: int | None = None
-        while True:
-            page = yield from ask(ops.ScanPage(self._info.id, cursor, size, chosen, included))
-            if len(page.records):
-                yield Item(frames.frame_of(page.records, attrs=self._attributes()))
-            cursor = page.cursor
-            if cursor is None:
-                return
-
-    @verb
     def build_index(self, *, show_progress: bool | None = None) -> Steps[None]:
         """Bring the HNSW graph up to date now and save it, instead of leaving that to the background.
 
@@ -461,150 +350,6 @@ class CollectionVerbs(CollectionSteps):
         info = yield from self._refreshed()
         with Bar(info.count, "indexing", "vectors", show=show_progress) as bar:
             yield from ask(ops.BuildIndex(self._info.id, bar.advance))
-
-    @verb
-    def project(
-        self,
-        /,
-        method: str = "umap",
-        n_components: int = 2,
-        where: Mapping[str, Any] | None = None,
-        where_document: Mapping[str, Any] | None = None,
-        *,
-        sample: int | None = None,
-        seed: int | None = 42,
-        show_progress: bool | None = None,
-        **options: Any,
-    ) -> Steps[pd.DataFrame]:
-        """Lay the embeddings out in two or three dimensions. The layout is kept in the store and reused until the data changes.
-
-        Parameters
-        ----------
-        method : {"umap", "pca"}
-            PCA takes an instant; UMAP keeps neighbours together and takes longer.
-        n_components : {2, 3}
-        where, where_document
-            Lay out the matching records only.
-        sample : int, optional
-            Lay out so many records, drawn by `seed`.
-        seed : int or None
-            Makes UMAP reproducible; None lets it use all processors.
-        show_progress : bool, optional
-            By default a bar in notebooks and terminals, from 1,000 records on.
-        **options
-            Of the method: for UMAP ``n_neighbors``, ``min_dist``, ``metric``, ``n_epochs``.
-
-        Returns
-        -------
-        DataFrame
-            Index ``id``; columns ``x``, ``y`` (and ``z``), float32, without unit.
-        """
-        layout = yield from self._layout(method, n_components, where, where_document, sample, seed, show=show_progress, options=options)
-        return _layout_frame(layout, self._attributes())
-
-    @verb
-    def plot(
-        self,
-        /,
-        color: Any = None,
-        *,
-        method: str = "umap",
-        n_components: int = 2,
-        where: Mapping[str, Any] | None = None,
-        where_document: Mapping[str, Any] | None = None,
-        sample: int | None = None,
-        seed: int | None = 42,
-        show_progress: bool | None = None,
-        options: Mapping[str, Any] | None = None,
-        **style: Any,
-    ) -> Steps[go.Figure]:
-        """Draw the collection's map as a Plotly figure (WebGL).
-
-        Parameters
-        ----------
-        color : str or array-like, optional
-            A metadata key, ``"document"``, or one value per record: numbers and datetimes get a colour bar, others a legend.
-        method, n_components, where, where_document, sample, seed, show_progress
-            As for `project`; `options` are those of the method.
-        **style
-            Further arguments of `chroma_nb.viz.scatter`: ``size``, ``hover``, ``title``, ``height``, ``width``, ``opacity`` ...
-        """
-        layout = yield from self._layout(
-            method, n_components, where, where_document, sample, seed, show=show_progress, options=dict(options or {})
-        )
-        chosen = arguments.parse_filter(where, where_document, self.dialect)
-        records = yield from ask(ops.Get(self._info.id, ids=layout.ids if sample and layout.ids else None, filter=chosen))
-        frame = _layout_frame(layout, self._attributes()).join(frames.frame_of(records, attrs={}), rsuffix=" (metadata)")
-
-        def drawn() -> go.Figure:
-            from chroma_nb import viz
-
-            return viz.scatter(frame, dimensions=layout.coordinates.shape[1], color=color, **{"title": f"{self._info.name} · {method.upper()}", **style})
-
-        return (yield from ask(ops.Local(drawn)))
-
-    def _layout(
-        self,
-        method: str,
-        n_components: int,
-        where: Any,
-        where_document: Any,
-        sample: int | None,
-        seed: int | None,
-        *,
-        show: bool | None,
-        options: Mapping[str, Any],
-    ) -> Steps[Layout]:
-        from chroma_nb.viz.projection import ProjectionSpec, project
-
-        extra = {"seed": seed, **options} if method == "umap" else dict(options)
-        spec = ProjectionSpec.of(method, n_components, self.space, **extra)
-        chosen = arguments.parse_filter(where, where_document, self.dialect)
-        most = arguments.optional_number(sample, "sample", 1)
-        info = yield from self._refreshed()
-        whole = chosen is EVERYTHING
-        version = info.vectors_version if whole else info.version
-        key = orjson.dumps([spec.to_json(), repr(chosen), most, seed if most else None]).decode()
-        if spec.reproducible:
-            kept = yield from ask(ops.GetLayout(self._info.id, key, version))
-            if kept is not None:
-                return kept
-        records = yield from self._embeddings(chosen, most, seed)
-        size = len(records)
-
-        def work() -> Any:
-            with Bar(100, f"{method} of {size:,} records", "%", show=show if size >= _LAYOUT_BAR_FROM or show else False) as bar:
-                done = 0
-
-                def progress(share: float) -> None:
-                    nonlocal done
-                    bar.advance(int(share * 100) - done)
-                    done = int(share * 100)
-
-                assert records.embeddings is not None  # noqa: S101 - asked for
-                return project(records.embeddings, spec, progress)
-
-        layout = Layout(records.ids, (yield from ask(ops.Local(work))))
-        yield from ask(ops.PutLayout(self._info.id, key, version, layout.ids, layout.coordinates))
-        return layout
-
-    def _embeddings(self, chosen: Any, most: int | None, seed: int | None) -> Steps[GetResult]:
-        include = frozenset({"embeddings"})
-        if most is not None:
-            return (yield from ask(ops.Sample(self._info.id, most, seed, chosen, include)))
-        parts: list[GetResult] = []
-        cursor: int | None = None
-        while True:
-            page = yield from ask(ops.ScanPage(self._info.id, cursor, _LAYOUT_PAGE, chosen, include))
-            parts.append(page.records)
-            cursor = page.cursor
-            if cursor is None:
-                break
-        vectors = [part.embeddings for part in parts if part.embeddings is not None and len(part)]
-        return GetResult(
-            [identifier for part in parts for identifier in part.ids],
-            np.concatenate(vectors) if vectors else np.empty((0, 1), dtype=np.float32),
-        )
 
     def __repr__(self) -> str:
         """Return name, space and place; never asks the backend."""
@@ -621,23 +366,6 @@ class CollectionVerbs(CollectionSteps):
 
 def _fields(embeddings: Any, metadatas: Any, documents: Any, uris: Any) -> dict[str, Any]:
     return {"embeddings": embeddings, "metadatas": metadatas, "documents": documents, "uris": uris}
-
-
-def _layout_frame(layout: Layout, attributes: dict[str, Any]) -> pd.DataFrame:
-    import pandas as pd
-
-    columns = ["x", "y", "z"][: layout.coordinates.shape[1]]
-    frame: pd.DataFrame = pd.DataFrame(layout.coordinates, columns=columns, index=pd.Index(layout.ids, name="id", dtype=object))
-    frame.attrs.update(attributes)
-    return frame
-
-
-def _counts(key: str, found: list[tuple[Any, int]]) -> pd.Series[int]:
-    import pandas as pd
-
-    values = [value.iso() if isinstance(value, Instant) else value for value, _ in found]
-    index = pd.Index(values, name=key, dtype=object, tupleize_cols=False).infer_objects()
-    return pd.Series([count for _, count in found], index=index, name="count", dtype="int64")
 
 
 class Collection(CollectionVerbs, Sync):

@@ -31,10 +31,13 @@ from chroma_nb.names import collection_name, scope_name
 from chroma_nb.progress import Bar
 from chroma_nb.records import Records, Vectors, collection_metadata, parse_vectors
 from chroma_nb.results import CollectionInfo, GetResult, QueryResult, Written
+from chroma_nb.scalars import check_text
 
 _log = logging.getLogger("chroma_nb")
 _BAR_FROM = 200
-"""Texts from which embedding and writing show their progress."""
+"""Texts from which embedding shows its progress."""
+_WRITING_BAR_FROM = 10_000
+"""Records from which writing does: fewer take less than a blink."""
 _NOTHING_TO_PLACE = "embeddings or documents: give one of them; a record without either has no place in the space"
 
 
@@ -70,6 +73,9 @@ class CollectionSteps:
         self._info = info
         self._function = function
 
+    def _attributes(self) -> dict[str, Any]:
+        return {"collection": self._info.name, "space": self._info.configuration.space}
+
     def _parsed(self, ids: Any, fields: dict[str, Any], *, removals: bool = False) -> Records:
         return arguments.parse_records(ids, fields, removals=removals)
 
@@ -77,13 +83,10 @@ class CollectionSteps:
         """Give records the embeddings of their documents where they came without."""
         if records.embeddings is not None or (records.documents is None and not required):
             return records
-        if records.documents is None:
-            raise InvalidArgumentError(_NOTHING_TO_PLACE)
+        if required:
+            self._check_embeddable(records)
+        assert records.documents is not None  # noqa: S101 - there is something to embed
         missing = [i for i, document in enumerate(records.documents) if document is None]
-        if missing and required:
-            raise InvalidArgumentError(
-                f"documents[{missing[0]}]: is None, so there is nothing to embed; give embeddings, or a text for every record"
-            )
         texts = [document for document in records.documents if document is not None]
         if not texts:
             return records
@@ -91,12 +94,26 @@ class CollectionSteps:
         given = np.array([document is not None for document in records.documents]) if missing else None
         return replace(records, embeddings=vectors, embedded=given)
 
-    def _vectors(self, texts: list[str], *, query: bool, show: bool | None = None) -> Steps[Vectors]:
+    def _check_embeddable(self, records: Records) -> None:
+        """Refuse records that are to be embedded and cannot be, before any work."""
+        if records.documents is None:
+            raise InvalidArgumentError(_NOTHING_TO_PLACE)
+        if None in records.documents:
+            missing = records.documents.index(None)
+            raise InvalidArgumentError(
+                f"documents[{missing}]: is None, so there is nothing to embed; give embeddings, or a text for every record"
+            )
+        self._check_has_function()
+
+    def _check_has_function(self) -> None:
         if self._function is None:
             raise InvalidArgumentError(
                 f"collection {self._info.name!r} has no embedding function here, so texts cannot be embedded;"
                 f" {embedding.required(self._info.configuration.embedding_function)}"
             )
+
+    def _vectors(self, texts: list[str], *, query: bool, show: bool | None = None) -> Steps[Vectors]:
+        self._check_has_function()
         show = show if len(texts) >= _BAR_FROM or show else False
 
         def work() -> Vectors:
@@ -109,7 +126,8 @@ class CollectionSteps:
         if not len(records):
             return Written(0, 0)
         records = yield from self._embedded(records, required=True, show=show)
-        written = yield from ask(ops.Add(self._info.id, records))
+        with self._writing_bar(records, show=show) as bar:
+            written = yield from ask(ops.Add(self._info.id, records, bar.advance))
         if written.ignored:
             _log.warning("add: %s", _left_alone(written.ignored, "exist already and were left as they are; upsert changes them"))
         return written
@@ -118,7 +136,12 @@ class CollectionSteps:
         if not len(records):
             return Written(0, 0)
         records = yield from self._embedded(records, required=True, show=show)
-        return (yield from ask(ops.Upsert(self._info.id, records)))
+        with self._writing_bar(records, show=show) as bar:
+            return (yield from ask(ops.Upsert(self._info.id, records, bar.advance)))
+
+    @staticmethod
+    def _writing_bar(records: Records, *, show: bool | None) -> Bar:
+        return Bar(len(records), "writing", "records", show=show if len(records) >= _WRITING_BAR_FROM or show else False)
 
     def _update(self, records: Records, *, show: bool | None) -> Steps[Written]:
         if not len(records):
@@ -140,8 +163,10 @@ class CollectionSteps:
     ) -> Steps[None]:
         size = min(arguments.whole_number(max_batch_size, "max_batch_size", 1), (yield from ask(ops.MaxBatchSize())))
         start = arguments.whole_number(resume_from, "resume_from", 0)
-        if len(records) and records.embeddings is None and records.documents is None:
-            raise InvalidArgumentError(_NOTHING_TO_PLACE)
+        if on_batch_processed is not None and not callable(on_batch_processed):
+            raise InvalidTypeError(f"on_batch_processed: expected a callable, got {type(on_batch_processed).__name__}")
+        if len(records) and records.embeddings is None:
+            self._check_embeddable(records)
         total, done = len(records), start
         embed_bar = Bar(total - start, "embedding", "texts", show=show) if records.embeddings is None else None
         write_bar = Bar(total - start, "writing", "records", show=show)
@@ -207,7 +232,7 @@ class CollectionSteps:
 
     def _similar(self, like: object, query: Callable[[Vectors], ops.Query]) -> Steps[QueryResult]:
         """Query by stored records; a record is not among its own results."""
-        names = arguments.chosen_ids(like, self.dialect) or []
+        names = arguments.chosen_ids(like, self.dialect, "like") or []
         stored = yield from ask(ops.Get(self._info.id, names, include=frozenset({"embeddings"})))
         unknown = sorted(set(names) - set(stored.ids))
         if unknown:
@@ -347,6 +372,7 @@ class ClientSteps:
             return collection_name(name, self.dialect.names)
         if not isinstance(name, str):
             raise InvalidTypeError(f"collection name: expected a str, got {type(name).__name__}")
+        check_text(name, "collection name")
         return name
 
     @staticmethod

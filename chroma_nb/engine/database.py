@@ -104,7 +104,7 @@ class Database:
             raise InvalidArgumentError(
                 f"path {str(folder)!r}: cannot be made ({error.strerror}); give a folder you may write to"
             ) from error
-        with self._exclusively():
+        with Postponed() as interrupt, self._exclusively(interrupt):
             caches = folder / CACHES
             if (not records.exists() or records.stat().st_size == 0) and caches.is_dir() and any(caches.iterdir()):
                 raise DatabaseCorruptedError(
@@ -325,7 +325,7 @@ class Database:
             return
         with contextlib.suppress(sqlite3.Error, ChromaError, OSError):
             if not self.read_only and self._file_identity() == self._identity:
-                with self._exclusively():
+                with Postponed() as interrupt, self._exclusively(interrupt):
                     connection = self._taken()
                     self._checkpoint(connection)
                     self._close_readers()

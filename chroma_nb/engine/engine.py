@@ -21,11 +21,11 @@ import orjson
 
 from chroma_nb import ops
 from chroma_nb._version import __version__
-from chroma_nb.engine import caches, catalog, reading, schema, view
+from chroma_nb.engine import caches, catalog, graph, reading, schema, view
 from chroma_nb.engine.catalog import Entry
 from chroma_nb.engine.database import Database
 from chroma_nb.engine.encoding import encode
-from chroma_nb.engine.indexer import Indexer
+from chroma_nb.engine.indexer import Indexer, worth_it
 from chroma_nb.engine.memory import Memory, OutdatedReadError, outside
 from chroma_nb.engine.plan import SMALL
 from chroma_nb.engine.search import Search, matching
@@ -251,19 +251,19 @@ class Engine:
 
     def _add(self, op: ops.Add) -> Written:
         batch = encode(op.records)
-        return self._writing(op.collection, lambda change: change.add(batch))
+        return self._writing(op.collection, lambda change: change.add(batch), op.progress)
 
     def _upsert(self, op: ops.Upsert) -> Written:
         batch = encode(op.records)
-        return self._writing(op.collection, lambda change: change.upsert(batch))
+        return self._writing(op.collection, lambda change: change.upsert(batch), op.progress)
 
     def _update(self, op: ops.Update) -> Written:
         return self._writing(op.collection, lambda change: change.update(op.records))
 
-    def _writing(self, collection: str, body: Callable[[Change], R]) -> R:
+    def _writing(self, collection: str, body: Callable[[Change], R], progress: Callable[[int], Any] | None = None) -> R:
         with self._database.write() as (connection, interrupt):
             entry = catalog.by_id(connection, collection)
-            reply = body(Change(connection, entry, interrupt))
+            reply = body(Change(connection, entry, interrupt, progress))
         self._indexer.poke(collection)
         return reply
 
@@ -325,11 +325,12 @@ class Engine:
         return self._reading(op.collection, found)
 
     def _search(self, connection: Any, entry: Entry, current: view.View, op: ops.Query) -> Search:
-        large = current.count > SMALL
-        graph = self._memory.graph(connection, entry) if large else None
-        if large and graph is None:
+        if current.count <= SMALL or not graph.usable():
+            return Search.of(connection, entry, current, None, op)
+        held = self._memory.graph(connection, entry)
+        if worth_it(current, held):  # it was never built, or another process has written a lot
             self._indexer.poke(op.collection)
-        return Search.of(connection, entry, current, graph, op)
+        return Search.of(connection, entry, current, held, op)
 
     def _explain(self, op: ops.Explain) -> Plan:
         return self._reading(
@@ -367,9 +368,9 @@ class Engine:
 
     def _describe(self, op: ops.Describe) -> Summary:
         def described(connection: Any, entry: Entry, current: view.View) -> Summary:
-            graph = self._memory.graph(connection, entry) if current.count > SMALL else self._memory.held_graph(op.collection)
-            pending, stale = outside(current, graph) if graph is not None else (np.flatnonzero(current.alive), 0)
-            indexed = 0 if graph is None else len(graph.labels) - stale
+            held = self._memory.graph(connection, entry) if current.count > SMALL else self._memory.held_graph(op.collection)
+            pending, stale = outside(current, held) if held is not None else (np.flatnonzero(current.alive), 0)
+            indexed = 0 if held is None else len(held.labels) - stale
             documents = connection.execute(
                 "SELECT count(document) FROM record WHERE key BETWEEN ? AND ?", schema.span(entry.number)
             ).fetchone()[0]

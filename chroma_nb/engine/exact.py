@@ -23,6 +23,8 @@ _OVERFLOW = 1e30
 _TINY = 1e-60
 _DENORMAL = 1e-36
 _EPSILON = float(np.finfo(np.float32).eps)
+_BESIDE_ONE = float(np.finfo(np.float64).eps)
+"""What ``1 - a.b`` in float64 cannot see: products that differ by less are ties."""
 
 
 def squares_of(vectors: Vectors) -> NDArray[np.float64]:
@@ -55,7 +57,9 @@ def nearest(
         return [ranked(space, query, matrix, candidates, order, k) for query in queries]
     lengths = squares[candidates]
     rough = _rough(space, queries, matrix, lengths, candidates)
-    margins = _scales(space, queries, float(lengths.max())) * ((queries.shape[1] + 8) * _EPSILON) + _DENORMAL
+    margins = _scales(space, queries, float(lengths.max())) * ((queries.shape[1] + 8) * _EPSILON) + (
+        _BESIDE_ONE if space == "ip" else _DENORMAL
+    )
     odd = np.flatnonzero((lengths > 0) & (lengths < _TINY))
     found = []
     for query, values, margin in zip(queries, rough, margins, strict=True):

@@ -12,6 +12,7 @@ import threading
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -26,35 +27,31 @@ _STATE = ("label_lookup_external", "label_lookup_internal", "element_levels", "d
 _SEED = 100
 
 
-def available() -> bool:
-    """Tell whether hnswlib can be used; when not, say once what follows from that."""
-    return _hnswlib() is not None
-
-
-def _hnswlib() -> Any:
+@lru_cache(maxsize=1)
+def _hnswlib() -> tuple[Any, str]:
+    """Return the library, or None and why it cannot be used."""
     try:
         import hnswlib
     except ImportError:
-        _warn_once("hnswlib is not installed (it is built from source and needs a C++ compiler)")
-        return None
+        return None, "hnswlib is not installed (it is built from source and needs a C++ compiler)"
     if not hasattr(hnswlib.Index, "mark_deleted") or not hasattr(hnswlib.Index, "__getstate__"):
-        _warn_once("the installed module 'hnswlib' is another package under the same name (chroma-hnswlib?)")
-        return None
-    return hnswlib
+        return None, "the installed module 'hnswlib' is another package under the same name (chroma-hnswlib?)"
+    return hnswlib, ""
 
 
-_warned = False
+def available() -> bool:
+    """Tell whether hnswlib can be used."""
+    return _hnswlib()[0] is not None
 
 
-def _warn_once(cause: str) -> None:
-    global _warned  # noqa: PLW0603 - one warning per process is the promise
-    if not _warned:
-        _warned = True
-        warnings.warn(
-            f"{cause}: searches stay exact, which is right but slow on large collections. Run: pip install hnswlib",
-            RuntimeWarning,
-            stacklevel=2,
-        )
+@lru_cache(maxsize=1)
+def usable() -> bool:
+    """Tell whether hnswlib can be used; when not, warn (once per process) of what follows from that."""
+    library, cause = _hnswlib()
+    if library is None:
+        message = f"{cause}: searches stay exact, which is right but slow on large collections. Run: pip install hnswlib"
+        warnings.warn(message, RuntimeWarning, stacklevel=2)
+    return library is not None
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,22 +98,22 @@ class Draft:
         self._labels = labels
 
     @classmethod
-    def new(cls, parameters: HnswParameters, dimension: int, capacity: int) -> Draft:
-        """Begin an empty graph."""
-        index = _hnswlib().Index(space=parameters.space, dim=dimension)
+    def new(cls, parameters: HnswParameters, dimension: int, capacity: int, threads: int) -> Draft:
+        """Begin an empty graph, to be built by so many threads."""
+        index = _hnswlib()[0].Index(space=parameters.space, dim=dimension)
         index.init_index(
             max_elements=max(capacity, 1), ef_construction=parameters.ef_construction, M=parameters.max_neighbors, random_seed=_SEED
         )
-        index.set_num_threads(parameters.num_threads or -1)
+        index.set_num_threads(threads)
         return cls(index, np.empty(0, dtype=np.int64))
 
     @classmethod
-    def copy(cls, graph: Graph, parameters: HnswParameters, capacity: int) -> Draft:
+    def copy(cls, graph: Graph, capacity: int, threads: int) -> Draft:
         """Begin with a copy of a finished graph."""
         with graph.turn:
             state = graph.index.__getstate__()[0]
-        index = _hnswlib().Index(params=state)
-        index.set_num_threads(parameters.num_threads or -1)
+        index = _hnswlib()[0].Index(params=state)
+        index.set_num_threads(threads)
         if capacity > index.get_max_elements():
             index.resize_index(capacity)
         return cls(index, graph.labels)
@@ -156,5 +153,5 @@ def dump(graph: Graph) -> tuple[dict[str, Any], list[NDArray[Any]]]:
 def load(header: dict[str, Any], arrays: list[NDArray[Any]]) -> Graph:
     """Return the graph that `dump` took apart; the caller vouches for every byte."""
     state = dict(header, **dict(zip(_STATE, arrays, strict=True)))
-    index = _hnswlib().Index(params=state)
+    index = _hnswlib()[0].Index(params=state)
     return Graph(index, np.sort(arrays[0].astype(np.int64)), threading.Lock())

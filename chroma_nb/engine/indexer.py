@@ -7,6 +7,7 @@ compare exactly what the graph lacks, so nothing ever waits for it. Being killed
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -127,7 +128,7 @@ class Indexer:
                     if not (force or entry.info.count > SMALL) or not entry.info.count or not graph.available():
                         return entry, view, None, None
                     current = self._memory.graph(connection, entry)
-                    if not _worth_it(view, current, force=force):
+                    if not worth_it(view, current, force=force):
                         return entry, view, current, None
                     vectors, squares = view.matrix.of(connection, entry, view)
                     # Products of longer vectors overflow float32, in which the graph computes.
@@ -136,7 +137,8 @@ class Indexer:
                 continue
 
 
-def _worth_it(view: View, current: Graph | None, *, force: bool) -> bool:
+def worth_it(view: View, current: Graph | None, *, force: bool = False) -> bool:
+    """Tell whether the graph lacks, or carries along, enough to be made anew; with `force` whether it is out of date at all."""
     if current is None:
         return True
     pending, stale = outside(view, current)
@@ -149,13 +151,16 @@ def _built(
     entry: Entry, view: View, current: Graph | None, vectors: Vectors, going_on: Callable[[int], Any], *, force: bool
 ) -> Graph | None:
     parameters = entry.info.configuration.hnsw
+    processors = os.cpu_count() or 1
+    # Whoever waits for the graph gets all processors; in the background half of them are left to the notebook.
+    threads = parameters.num_threads or (processors if force else max(1, processors // 2))
     stale = outside(view, current)[1] if current is not None else 0
     if current is None or (force and stale) or stale > _STALE_SHARE * len(current.labels):
         missing = np.flatnonzero(view.alive)
-        draft = Draft.new(parameters, vectors.shape[1], len(missing))
+        draft = Draft.new(parameters, vectors.shape[1], len(missing), threads)
     else:
         missing = outside(view, current)[0]
-        draft = Draft.copy(current, parameters, len(current.labels) + len(missing))
+        draft = Draft.copy(current, len(current.labels) + len(missing), threads)
         draft.retire(current.labels[view.positions_of_labels(current.labels) < 0])
     whole = draft.add(view.labels[missing], vectors, missing, going_on)
     return draft.finished(parameters.ef_search) if whole else None

@@ -7,7 +7,8 @@ overwritten vector gets a new label and the old one is retired: labels are never
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,10 @@ _STEP = 5000
 class Change:
     """One write call on one collection, inside an open transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, entry: Entry, interrupt: Postponed) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, entry: Entry, interrupt: Postponed, progress: Callable[[int], Any] | None = None
+    ) -> None:
+        self._progress = progress
         self._connection = connection
         self._entry = entry
         self._interrupt = interrupt
@@ -130,6 +134,7 @@ class Change:
                 for place, i in enumerate(chosen[start : start + _STEP], start)
             ]
             self._connection.executemany("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            self._tell(len(rows))
         self._written.append(np.arange(self._next_row, self._next_row + len(chosen), dtype=np.int64))
         self._next_row += len(chosen)
         self._count += len(chosen)
@@ -160,7 +165,12 @@ class Change:
             self._connection.executemany(
                 "UPDATE record SET label = ?, metadata = ?, uri = ?, document = ?, crc = ?, document_crc = ? WHERE key = ?", changed
             )
+            self._tell(len(changed))
         self._written.append(rows)
+
+    def _tell(self, done: int) -> None:
+        if self._progress is not None:
+            self._progress(done)
 
     def _relabelled(self, records: Records, known: dict[str, tuple[int, int]], order: list[int]) -> dict[int, int]:
         """Store the new vectors of known records; return their new labels by place in the batch."""

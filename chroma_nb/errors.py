@@ -125,7 +125,15 @@ class BulkUpsertError(ChromaError, RuntimeError):
 
 
 class EmbeddingError(ChromaError, RuntimeError):
-    """An embedding function failed, or did not return one finite vector per text."""
+    """An embedding function failed, or did not return one finite vector per text.
+
+    Parameters
+    ----------
+    raised
+        What the function itself raised; None when it returned nonsense, or no model could be loaded.
+    """
+
+    raised: Exception | None = None
 
 
 class MissingExtraError(ChromaError, ImportError):

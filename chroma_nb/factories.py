@@ -38,6 +38,9 @@ def _held(path: str | os.PathLike[str] | None, *, read_only: bool = False) -> tu
     key = _MEMORY if folder is None else str(folder)
     with _turn:
         engine = _engines.get(key)
+        if engine is not None and engine.gone:
+            # Its clients say so at their next call; whoever asks for the store anew gets the one that is there now.
+            engine.close()
         if engine is None or engine.closed:
             engine = Engine(folder, allow_reset=True, read_only=read_only)  # whether a client may is said by the client
             _engines[key] = engine

@@ -60,6 +60,7 @@ _PREFIX = "metadata."
 _PLAIN_OR_NONE = PLAIN | {NoneType}
 _NAMED = INT_MAX - 86_400_000_000_000
 """Nanoseconds up to which pandas can tell the local time of any zone; what lies beyond stays an `Instant` in an object column."""
+_SHORT = 1000
 _VECTOR_TYPES = frozenset((list, tuple, np.ndarray))
 _Where: TypeAlias = Callable[[int], str]
 _Row: TypeAlias = "dict[str, Value | None] | None"
@@ -482,7 +483,7 @@ def frame_of_query(result: QueryResult, *, attrs: Mapping[str, Any]) -> pd.DataF
     """
     pandas = need("pandas", "data frames")
     index = _ranks(pandas, result.lengths)
-    columns = {"id": _text_column(pandas, result.hits.ids, index)}
+    columns: dict[str, Any] = {"id": result.hits.ids}
     if result.distances is not None:
         columns["distance"] = result.distances
     return _assembled(pandas, columns | _result_columns(pandas, result.hits, index), index, attrs)
@@ -490,7 +491,7 @@ def frame_of_query(result: QueryResult, *, attrs: Mapping[str, Any]) -> pd.DataF
 
 def _assembled(pandas: Any, columns: dict[str, Any], index: Any, attrs: Mapping[str, Any]) -> pd.DataFrame:
     names = None if columns else pandas.Index([], dtype=_text_dtype(pandas))
-    frame = pandas.DataFrame(columns, index=index, columns=names, copy=False)
+    frame = pandas.DataFrame(_with_texts(pandas, columns, index), index=index, columns=names, copy=False)
     frame.attrs = dict(attrs)
     result: pd.DataFrame = frame
     return result
@@ -505,13 +506,14 @@ def _ranks(pandas: Any, lengths: Sequence[int]) -> Any:
 
 
 def _result_columns(pandas: Any, result: GetResult, index: Any) -> dict[str, Any]:
+    """Return the columns as pandas will have them, but for texts, which are still lists."""
     columns: dict[str, Any] = {}
     if result.documents is not None:
-        columns["document"] = _text_column(pandas, result.documents, index)
+        columns["document"] = result.documents
     if result.embeddings is not None:
         columns["embedding"] = _object_column(pandas, result.embeddings, index)
     if result.uris is not None and any(uri is not None for uri in result.uris):
-        columns["uri"] = _text_column(pandas, result.uris, index)
+        columns["uri"] = result.uris
     if result.metadatas is not None:
         rows: list[Mapping[str, Value]] = [metadata or {} for metadata in result.metadatas]
         for key in dict.fromkeys(key for row in rows for key in row):
@@ -530,7 +532,7 @@ def _typed_column(pandas: Any, values: list[Value | None], index: Any) -> Any:
     if kinds == {float}:
         return np.array(values, np.float64)
     if kinds == {str}:
-        return _text_column(pandas, values, index)
+        return values
     if kinds == {Instant}:
         instants: list[Any] = values
         zones = {instant.zone for instant in instants if instant is not None}
@@ -576,9 +578,19 @@ def _pandas_zone(pandas: Any, zone: str) -> Any:
         return known
 
 
-def _text_column(pandas: Any, texts: Sequence[Any], index: Any) -> Any:
-    dtype = _text_dtype(pandas)
-    return _object_column(pandas, texts, index) if dtype == np.dtype(object) else pandas.array(texts, dtype=dtype)
+def _with_texts(pandas: Any, columns: dict[str, Any], index: Any) -> dict[str, Any]:
+    """Make text columns of those that are still lists.
+
+    Short ones are made as one and cut apart: an array of ten texts takes pandas as long as one of a hundred.
+    """
+    dtype, rows = _text_dtype(pandas), len(index)
+    texts = {name: column for name, column in columns.items() if isinstance(column, list)}
+    if dtype == np.dtype(object):
+        return columns | {name: _object_column(pandas, column, index) for name, column in texts.items()}
+    if rows > _SHORT:
+        return columns | {name: pandas.array(column, dtype=dtype) for name, column in texts.items()}
+    joined = pandas.array([text for column in texts.values() for text in column], dtype=dtype)
+    return columns | {name: joined[place * rows : (place + 1) * rows] for place, name in enumerate(texts)}
 
 
 def _object_column(pandas: Any, cells: Iterable[object], index: Any) -> Any:

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chroma_nb.errors import DuplicateIDError, InvalidArgumentError, InvalidTypeError
-from chroma_nb.scalars import PLAIN, Metadata, Value, check_text, is_absent, value_of
+from chroma_nb.scalars import INT_MAX, INT_MIN, Metadata, Value, check_text, is_absent, value_of
 
 Vectors: TypeAlias = NDArray[np.float32]
 MAX_DIMENSION = 65_536
+_INFINITY = float("inf")
 RESERVED_KEYS = frozenset({"chroma:document"})
 """Metadata keys that Chroma keeps for itself."""
 
@@ -106,16 +107,16 @@ class Records:
         batch = cls(
             names,
             None if embeddings is None else parse_vectors(embeddings, "embeddings"),
-            None if documents is None else _texts(documents, "documents"),
+            None if documents is None else parse_texts(documents, "documents"),
             None if metadatas is None else parse_metadatas(metadatas, removals=removals),
-            None if uris is None else _texts(uris, "uris"),
+            None if uris is None else parse_texts(uris, "uris"),
         )
         batch.check_lengths()
         return batch
 
     def check_lengths(self) -> None:
         """Refuse columns of unequal lengths."""
-        columns = {"embeddings": self.embeddings, "documents": self.documents, "metadatas": self.metadatas, "uris": self.uris}
+        columns = {"embeddings": self.embeddings if self.embedded is None else self.embedded, "documents": self.documents, "metadatas": self.metadatas, "uris": self.uris}
         wrong = {name: len(column) for name, column in columns.items() if column is not None and len(column) != len(self.ids)}
         if wrong:
             found = ", ".join(f"{name}: {length}" for name, length in {"ids": len(self.ids), **wrong}.items())
@@ -199,7 +200,8 @@ def _element(array: NDArray[Any]) -> str:
     return {"b": "bools", "U": "texts", "S": "bytes", "c": "complex numbers"}.get(array.dtype.kind, str(array.dtype))
 
 
-def _texts(texts: object, place: str) -> list[str | None]:
+def parse_texts(texts: object, place: str) -> list[str | None]:
+    """Return `texts` as a list of texts, None where one is absent."""
     items = [texts] if isinstance(texts, str) else _sequence(texts, place, "str or a list of str")
     for i, text in enumerate(items):
         if type(text) is str:
@@ -227,7 +229,7 @@ def parse_metadatas(metadatas: object, *, removals: bool = False, place: str = "
 def _metadata(metadata: object, place: str, *, removals: bool) -> dict[str, Value | None] | None:
     if metadata is None:
         return None
-    if not isinstance(metadata, Mapping):
+    if type(metadata) is not dict and not isinstance(metadata, Mapping):
         raise InvalidTypeError(f"{place}: expected a dict or None, got {type(metadata).__name__}")
     if not metadata:
         raise InvalidArgumentError(f"{place}: expected a non-empty dict; use None for a record without metadata")
@@ -236,11 +238,14 @@ def _metadata(metadata: object, place: str, *, removals: bool) -> dict[str, Valu
         if type(key) is not str or key in RESERVED_KEYS or not key.isascii() or not key:
             check_key(key, place)
         kind = type(value)
-        if kind is str and value.isascii():  # the common cases, without a call per value
+        if (  # the common cases, without a call per value
+            (kind is str and value.isascii())
+            or kind is bool
+            or (kind is int and INT_MIN <= value <= INT_MAX)
+            or (kind is float and -_INFINITY < value < _INFINITY)
+        ):
             result[key] = value
-        elif kind in PLAIN or not is_absent(value):
-            if kind is float and value != value:  # noqa: PLR0124
-                continue
+        elif not is_absent(value):
             result[key] = value_of(value, f"{place}[{key!r}]")
         elif removals and value is None:
             result[key] = None

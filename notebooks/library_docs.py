@@ -57,6 +57,9 @@ LEFT_OUT = {
 """Parts of the standard library that open, print or patch something when imported, need a display, implement another part, or are
 gone from newer versions."""
 
+BEST_KNOWN = {"pandas.DataFrame", "pandas.Series"}
+"""Classes whose names go first where several have the same method."""
+
 REFERRALS = ("Scalar method identical to", "Alias for field number", "Partial function of", "The type of the None singleton")
 """How docstrings begin that only point elsewhere."""
 
@@ -128,10 +131,10 @@ def library_docs(limit: int | None = None) -> pd.DataFrame:
             for library, (version, found) in libraries.items()
             for entry in found
         ]
-    frame = pd.DataFrame(rows).drop_duplicates("id").set_index("id")
-    if limit is None or limit >= len(frame):
-        return frame
-    return frame.iloc[np.linspace(0, len(frame) - 1, limit).astype(int)]
+    frame: pd.DataFrame = pd.DataFrame(rows).drop_duplicates("id").set_index("id")
+    if limit is not None and limit < len(frame):
+        frame = frame.iloc[np.linspace(0, len(frame) - 1, limit).astype(int)]
+    return frame
 
 
 def modules_of_python() -> Iterator[str]:
@@ -179,9 +182,10 @@ def entries(modules: Iterable[str], seen: set[str]) -> Iterator[Entry]:
 
 
 def members(module: types.ModuleType, name: str, modules: set[str]) -> Iterator[Entry | None]:
-    """Yield the public functions and classes of a module, with the methods and properties of the classes."""
+    """Yield the public functions and classes of a module, then the methods and properties of the classes."""
     exported = getattr(module, "__all__", None)
     prefix = "" if name == "builtins" else f"{name}."
+    classes = []
     for member in exported if exported is not None else sorted(vars(module)):
         thing = getattr(module, member, None)
         if member.startswith("_") or isinstance(thing, types.ModuleType):
@@ -189,11 +193,12 @@ def members(module: types.ModuleType, name: str, modules: set[str]) -> Iterator[
         if exported is None and getattr(thing, "__module__", name) not in {name, f"_{name}", None}:
             continue
         if isinstance(thing, type):
-            kind = "exception" if issubclass(thing, BaseException) else "class"
-            yield entry_of(f"{prefix}{member}", name, kind, thing)
-            yield from methods(thing, f"{prefix}{member}", name, modules)
+            classes.append((thing, f"{prefix}{member}"))
+            yield entry_of(f"{prefix}{member}", name, "exception" if issubclass(thing, BaseException) else "class", thing)
         elif callable(thing) and hasattr(thing, "__name__"):
             yield entry_of(f"{prefix}{member}", name, "function", thing)
+    for owner, its_name in sorted(classes, key=lambda pair: pair[1] not in BEST_KNOWN):
+        yield from methods(owner, its_name, name, modules)
 
 
 def methods(owner: type, name: str, module: str, modules: set[str]) -> Iterator[Entry | None]:

@@ -171,7 +171,7 @@ class Client(ClientVerbs, Sync):
         infos: list[CollectionInfo] = self._execute(ops.ListCollections(self.tenant, self.database, _LISTED + 1))
         rows = [[info.name, f"{info.count:,}", info.dimension or "-", info.configuration.space] for info in infos[:_LISTED]]
         body = html.table(rows, ["collection", "records", "dimension", "space"]) if rows else "no collections yet"
-        more = [html.element("p", "... and more")] if len(infos) > _LISTED else []
+        more = [html.element("div", "... and more")] if len(infos) > _LISTED else []
         return str(html.card(type(self).__name__, f"{self._place} · {self.tenant} / {self.database}", body, *more))
 
 

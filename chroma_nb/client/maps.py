@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from chroma_nb import frames, ops
 from chroma_nb.client import arguments
 from chroma_nb.client.steps import CollectionSteps
 from chroma_nb.client.verb import Steps, ask, verb
+from chroma_nb.errors import InvalidArgumentError, InvalidTypeError, did_you_mean
 from chroma_nb.filters import EVERYTHING
 from chroma_nb.progress import Bar
 from chroma_nb.results import GetResult, Layout
@@ -94,12 +96,17 @@ class MapVerbs(CollectionSteps):
         **style
             Further arguments of `chroma_nb.viz.scatter`: ``size``, ``hover``, ``title``, ``height``, ``width``, ``opacity`` ...
         """
+        if options is not None and not isinstance(options, Mapping):
+            raise InvalidTypeError(f"options: expected a dict such as {{'n_neighbors': 30}}, got {type(options).__name__}")
+        _check_style(style)
         layout = yield from self._layout(
             method, n_components, where, where_document, sample, seed, show=show_progress, options=dict(options or {})
         )
         chosen = arguments.parse_filter(where, where_document, self.dialect)
         records = yield from ask(ops.Get(self._info.id, ids=layout.ids if sample and layout.ids else None, filter=chosen))
-        frame = _layout_frame(layout, self._attributes()).join(frames.frame_of(records, attrs={}), rsuffix=" (metadata)")
+        places = _layout_frame(layout, self._attributes())
+        cells = frames.frame_of(records, attrs={}).rename(columns={name: f"{name} (metadata)" for name in places.columns})
+        frame = places.join(cells)
 
         def drawn() -> go.Figure:
             from chroma_nb import viz
@@ -172,6 +179,16 @@ class MapVerbs(CollectionSteps):
             [identifier for part in parts for identifier in part.ids],
             np.concatenate(vectors) if vectors else np.empty((0, 1), dtype=np.float32),
         )
+
+
+def _check_style(style: Mapping[str, Any]) -> None:
+    """Refuse unknown arguments of `scatter` before a layout is computed for them."""
+    from chroma_nb import viz
+
+    known = [name for name in inspect.signature(viz.scatter).parameters if name not in {"frame", "dimensions", "color"}]
+    for name in style:
+        if name not in known:
+            raise InvalidArgumentError(f"{name}: unknown argument of plot; expected any of {', '.join(known)}.{did_you_mean(name, known)}")
 
 
 def _layout_frame(layout: Layout, attributes: dict[str, Any]) -> pd.DataFrame:

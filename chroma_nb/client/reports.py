@@ -59,7 +59,7 @@ class Description:
     def _repr_html_(self) -> str:
         shown = self.fields.head(_SHOWN)
         rows = [[key, *values] for key, values in zip(shown.index, shown.itertuples(index=False), strict=True)]
-        more = [] if len(self.fields) <= _SHOWN else [html.element("p", f"... and {len(self.fields) - _SHOWN} more fields")]
+        more = [] if len(self.fields) <= _SHOWN else [html.element("div", f"... and {len(self.fields) - _SHOWN} more fields")]
         table = html.table([[_text(cell) for cell in row] for row in rows], ["field", *shown.columns]) if rows else "no metadata"
         return str(html.card(f"Collection {self.name}", self._headline().partition(": ")[2], table, *more))
 

@@ -25,7 +25,7 @@ from chroma_nb.ops import Local, Op
 
 P = ParamSpec("P")
 R = TypeVar("R")
-Steps: TypeAlias = "Generator[Op[Any], Any, R]"
+Steps: TypeAlias = Generator[Op[Any], Any, R]
 
 
 @dataclass(frozen=True)

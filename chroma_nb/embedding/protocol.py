@@ -194,7 +194,9 @@ def _reply(function: object, call: Callable[[list[str]], Any], batch: list[str],
         raise
     except Exception as error:
         message = f"{place}: it raised {type(error).__name__}: {error}{_hint(function)}"
-        raise EmbeddingError(message) from error
+        failure = EmbeddingError(message)
+        failure.raised = error
+        raise failure from error
     if inspect.isawaitable(reply) or inspect.isasyncgen(reply):
         if inspect.iscoroutine(reply):
             reply.close()

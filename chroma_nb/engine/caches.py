@@ -68,16 +68,22 @@ def _write(path: Path, header: Mapping[str, Any], arrays: Sequence[NDArray[Any]]
     digest = hashlib.sha256()
     size = 0
     temporary = path.with_suffix(".tmp")
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        for piece in (start, *(np.ascontiguousarray(array).data.cast("B") if array.size else b"" for array in arrays)):
-            padding = b"\0" * (-len(piece) % _ALIGNED)
-            for part in (piece, padding):
-                file.write(part)
-                digest.update(part)
-                size += len(part)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(path)
+    try:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            for piece in (start, *(np.ascontiguousarray(array).data.cast("B") if array.size else b"" for array in arrays)):
+                padding = b"\0" * (-len(piece) % _ALIGNED)
+                for part in (piece, padding):
+                    file.write(part)
+                    digest.update(part)
+                    size += len(part)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(path)
+    except BaseException:
+        # On a full disk what is half written is in the way of everything else.
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
     _sync_folder(path.parent)
     return size, digest.hexdigest()
 

@@ -14,7 +14,7 @@ import orjson
 from chroma_nb.configuration import Configuration
 from chroma_nb.engine.encoding import decode_metadatas, encode_metadata
 from chroma_nb.engine.schema import span
-from chroma_nb.errors import NotFoundError, UniqueConstraintError, did_you_mean
+from chroma_nb.errors import DatabaseCorruptedError, NotFoundError, UniqueConstraintError, did_you_mean
 from chroma_nb.results import CollectionInfo, DatabaseInfo
 from chroma_nb.scalars import Metadata
 
@@ -50,13 +50,18 @@ def _entry(row: Sequence[Any]) -> Entry:
     number, identifier, name, tenant, database, metadata, configuration, dimension, count, seq, vectors_seq, next_row, next_label, floor = (
         row
     )
+    try:
+        uuid.UUID(identifier)
+        parsed_metadata, parsed_configuration = None if metadata is None else decode_metadatas([metadata])[0], _configuration(configuration)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise DatabaseCorruptedError(f"collection {name!r}: its description is damaged ({error}); restore a backup") from error
     info = CollectionInfo(
         id=identifier,
         name=name,
         tenant=tenant,
         database=database,
-        metadata=None if metadata is None else decode_metadatas([metadata])[0],
-        configuration=_configuration(configuration),
+        metadata=parsed_metadata,
+        configuration=parsed_configuration,
         dimension=dimension,
         count=count,
         version=seq,

@@ -52,6 +52,10 @@ _KEPT_READERS = 8
 _databases: weakref.WeakSet[Database] = weakref.WeakSet()
 
 
+class _Still(sqlite3.Connection):
+    """A connection that takes the file for unchanging; good for one read, because the next one may find a writer."""
+
+
 class Database:
     """A store's connections.
 
@@ -67,7 +71,6 @@ class Database:
         self.folder = folder
         self.place = "in memory" if folder is None else str(folder / RECORDS)
         self.read_only = read_only
-        self._immutable = False
         self._closed = False
         self._renew()
         with self.translating():
@@ -121,28 +124,40 @@ class Database:
                 f"path {str(records.parent)!r}: no store there, and the folder is read-only; give a folder you may write to"
             )
         self.read_only = True
-        wal = Path(f"{records}-wal")
-        self._immutable = not os.access(records.parent, os.W_OK) and not (wal.exists() and wal.stat().st_size)
         connection = self._connect()
         schema.prepare(connection, self.place)
-        self._readers.append(connection)
+        self._give_back(connection)
         self._identity = self._file_identity()
+
+    def _is_still(self) -> bool:
+        """Tell whether the file cannot change: nobody has it open for writing, and the files by which to notice cannot be made."""
+        if not self.read_only or self.folder is None or os.access(self.folder, os.W_OK):
+            return False
+        wal = Path(f"{self.place}-wal")
+        return not (wal.exists() and wal.stat().st_size)
 
     def _file_identity(self) -> tuple[int, int]:
         status = Path(self.place).stat()
         return status.st_dev, status.st_ino
 
     def _connect(self) -> sqlite3.Connection:
+        still = self._is_still()
         if self.folder is None:
             target, uri = ":memory:", False
         else:
-            target, uri = (
-                f"{Path(self.place).absolute().as_uri()}?mode={'ro' if self.read_only else 'rwc'}{'&immutable=1' * self._immutable}",
-                True,
-            )
-        connection = sqlite3.connect(target, uri=uri, isolation_level=None, check_same_thread=False, timeout=_SLICE, cached_statements=256)
+            target, uri = f"{Path(self.place).absolute().as_uri()}?mode={'ro' if self.read_only else 'rwc'}{'&immutable=1' * still}", True
+        connection = sqlite3.connect(
+            target,
+            uri=uri,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=_SLICE,
+            cached_statements=256,
+            factory=_Still if still else sqlite3.Connection,
+        )
         connection.execute(f"PRAGMA page_size = {schema.PAGE_SIZE}")
         if self.folder is not None and not self.read_only:
+            schema.is_ours(connection, self.place)  # before anything is written into what may be another program's
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA wal_autocheckpoint = 0")
@@ -167,12 +182,17 @@ class Database:
 
     @staticmethod
     def _reading(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+        Database._leave_transaction(connection)
         connection.execute("BEGIN")
         try:
             yield connection
         finally:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+            Database._leave_transaction(connection)
+
+    @staticmethod
+    def _leave_transaction(connection: sqlite3.Connection) -> None:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
 
     @contextlib.contextmanager
     def write(self) -> Iterator[tuple[sqlite3.Connection, Postponed]]:
@@ -198,8 +218,7 @@ class Database:
             interrupt.check()
             connection.execute("COMMIT")
         except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+            self._leave_transaction(connection)
             raise
 
     def _taken(self) -> sqlite3.Connection:
@@ -209,13 +228,16 @@ class Database:
             return self._connect()
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
-        if len(self._readers) < _KEPT_READERS and not self._closed:
+        # Still in a transaction: an interrupt came between BEGIN and its undoing, or the undoing failed.
+        usable = not connection.in_transaction and not isinstance(connection, _Still)
+        if usable and len(self._readers) < _KEPT_READERS and not self._closed:
             self._readers.append(connection)
         else:
             connection.close()
 
     @staticmethod
     def _begin(connection: sqlite3.Connection, interrupt: Postponed) -> None:
+        Database._leave_transaction(connection)
         deadline = time.monotonic() + BUSY_TIMEOUT
         while True:
             try:
@@ -276,25 +298,34 @@ class Database:
         if busy:
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
+    def is_gone(self) -> bool:
+        """Tell whether the file that was opened no longer is the one at this path."""
+        if self.folder is None:
+            return False
+        try:
+            return self._file_identity() != self._identity
+        except OSError:
+            return True
+
     def _check_usable(self) -> None:
         if self._closed:
             raise ClosedError(f"the client of {self.place} is closed; make a new one")
-        if self.folder is None:
-            return
-        try:
-            same = self._file_identity() == self._identity
-        except FileNotFoundError:
-            same = False
-        if not same:
+        if self.is_gone():
             raise StoreError(f"{self.place}: removed or replaced while it was open; close this client and make a new one")
 
     @contextlib.contextmanager
     def translating(self) -> Iterator[None]:
-        """Turn SQLite's errors into ours."""
+        """Turn SQLite's errors into ours, and say of every damage in which file it is."""
         try:
             yield
         except sqlite3.Error as error:
             raise self._translated(error) from error
+        except UnicodeDecodeError as error:  # a message of SQLite's that quotes damaged text
+            raise DatabaseCorruptedError(f"{self.place}: damaged ({error}); restore it from a backup") from error
+        except DatabaseCorruptedError as error:
+            if self.place in str(error):
+                raise
+            raise DatabaseCorruptedError(f"{self.place}: {error}") from error
 
     def _translated(self, error: sqlite3.Error) -> ChromaError:
         text = str(error)
@@ -304,7 +335,7 @@ class Database:
             return ReadOnlyError(f"{self.place}: cannot be written ({text})")
         if "locked" in text or "busy" in text:
             return DatabaseBusyError(f"{self.place}: another program holds the file ({text}); try again when it is done")
-        if "malformed" in text or "not a database" in text:
+        if "malformed" in text or "not a database" in text or "decode to UTF-8" in text:
             return DatabaseCorruptedError(f"{self.place}: damaged ({text}); restore it from a backup")
         return StoreError(f"{self.place}: {text}; what was committed before is intact")
 

@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +13,7 @@ from numpy.typing import NDArray
 from chroma_nb.engine.catalog import Entry
 from chroma_nb.engine.schema import span
 from chroma_nb.engine.view import Mask, Positions, View
-from chroma_nb.filters import Document
+from chroma_nb.filters import Document, compiled_pattern
 
 _SPARSE = 20
 _PARAMETERS = 500
@@ -27,13 +25,8 @@ _TESTS = {
 }
 
 
-@lru_cache(maxsize=64)
-def _pattern(text: str) -> re.Pattern[str]:
-    return re.compile(text)
-
-
 def _search(pattern: str, document: str) -> bool:
-    return _pattern(pattern).search(document) is not None
+    return compiled_pattern(pattern).search(document) is not None
 
 
 def mask(connection: sqlite3.Connection, entry: Entry, view: View, test: Document, within: Positions | None = None) -> Mask:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 from zlib import crc32
 
+import numpy as np
 import orjson
 
 from chroma_nb.errors import DatabaseCorruptedError
@@ -36,8 +38,7 @@ def encode(records: Records) -> Encoded:
     documents: list[str | None] = [*(nothing if records.documents is None else records.documents)]
     uris: list[str | None] = [*(nothing if records.uris is None else records.uris)]
     metadatas = [encode_metadata(metadata) for metadata in (nothing if records.metadatas is None else records.metadatas)]
-    crcs = [head_crc(*row) for row in zip(records.ids, uris, metadatas, strict=True)]
-    return Encoded(records, metadatas, documents, uris, crcs, [document_crc(document) for document in documents])
+    return Encoded(records, metadatas, documents, uris, head_crcs(records.ids, uris, metadatas), document_crcs(documents))
 
 
 def encode_metadata(metadata: Mapping[str, Value | None] | None) -> bytes | None:
@@ -86,6 +87,54 @@ def row_crc(head: int, label: int) -> int:
     return crc32(label.to_bytes(8, "little"), head)
 
 
+def head_crcs(ids: Sequence[str], uris: Sequence[str | None], metadatas: Sequence[bytes | None]) -> list[int]:
+    """`head_crc` of many rows."""
+    if uris.count(None) != len(uris) or None in metadatas:
+        return [head_crc(*row) for row in zip(ids, uris, metadatas, strict=True)]
+    return list(map(crc32, cast("Sequence[bytes]", metadatas), map(crc32, map(str.encode, ids))))
+
+
+def row_crcs(heads: Sequence[int], labels: Sequence[int]) -> list[int]:
+    """`row_crc` of many rows."""
+    return list(map(crc32, np.array(labels, dtype="<i8").view("V8").tolist(), heads))
+
+
+def are_sound(
+    ids: Sequence[str], labels: Sequence[int], metadatas: Sequence[bytes | None], uris: Sequence[str | None], crcs: Sequence[int]
+) -> bool:
+    """Tell whether all of many rows are sound, quicker than `is_sound` for each."""
+    try:
+        return row_crcs(head_crcs(ids, uris, metadatas), labels) == list(crcs)
+    except (AttributeError, OverflowError, TypeError, ValueError):
+        return False
+
+
+def is_sound(identifier: str, label: int, metadata: bytes | None, uri: str | None, crc: int) -> bool:
+    """Tell whether a row but for its document is what was stored."""
+    try:
+        return row_crc(head_crc(identifier, uri, metadata), label) == crc
+    except (AttributeError, OverflowError, TypeError):  # damage can change a value's type, too
+        return False
+
+
+def is_sound_document(document: str | None, crc: int) -> bool:
+    """Tell whether a row's document is what was stored."""
+    return (document is None or isinstance(document, str)) and document_crc(document) == crc
+
+
 def document_crc(document: str | None) -> int:
     """Checksum of a document; 0 for none."""
     return 0 if document is None else crc32(document.encode())
+
+
+def document_crcs(documents: Sequence[str | None]) -> list[int]:
+    """`document_crc` of many documents."""
+    return [0 if document is None else crc32(document.encode()) for document in documents]
+
+
+def are_sound_documents(documents: Sequence[str | None], crcs: Sequence[int]) -> bool:
+    """Tell whether all of many documents are sound, quicker than `is_sound_document` for each."""
+    try:
+        return document_crcs(documents) == list(crcs)
+    except AttributeError:
+        return False

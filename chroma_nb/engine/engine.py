@@ -95,6 +95,11 @@ class Engine:
         return self._closed
 
     @property
+    def gone(self) -> bool:
+        """Whether the store was removed or replaced behind the engine's back."""
+        return self._database.is_gone()
+
+    @property
     def read_only(self) -> bool:
         """Whether writes are refused."""
         return self._database.read_only

@@ -19,7 +19,7 @@ from chroma_nb.engine import caches, catalog, graph
 from chroma_nb.engine.graph import Draft, Graph
 from chroma_nb.engine.memory import Memory, OutdatedReadError, outside
 from chroma_nb.engine.plan import SMALL
-from chroma_nb.errors import ChromaError, NotFoundError
+from chroma_nb.errors import NotFoundError
 
 if TYPE_CHECKING:
     from chroma_nb.engine.catalog import Entry
@@ -59,7 +59,8 @@ class Indexer:
             return
         self._wanted[identifier] = None
         self._woken.set()
-        if self._thread is None:
+        # Not alive: never started, because an interrupt came while it was being made.
+        if self._thread is None or not self._thread.is_alive():
             thread = threading.Thread(target=self._run, name="chroma_nb indexer", daemon=True)
             # A debugger that stops all threads must not wait for this one (as ipykernel marks its own).
             thread.pydev_do_not_trace = thread.is_pydev_daemon_thread = True  # type: ignore[attr-defined]
@@ -75,7 +76,8 @@ class Indexer:
         self._stopping.set()
         self._woken.set()
         if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join()
+            if self._thread.is_alive():
+                self._thread.join()
             self._thread = None
 
     def _run(self) -> None:
@@ -83,12 +85,12 @@ class Indexer:
             self._woken.wait()
             self._wait_for_a_pause()
             while self._wanted and not self._stopping.is_set():
-                identifier = next(iter(self._wanted))
+                identifier = next(iter(self._wanted.copy()))  # a copy, because other threads add to it
                 self._building = identifier
                 self._wanted.pop(identifier, None)
                 try:
                     self.maintain(identifier, lambda _: not self._stopping.is_set())
-                except (ChromaError, OSError, MemoryError) as error:
+                except Exception as error:  # noqa: BLE001 - hnswlib's and numpy's too: only a cache is concerned
                     _log.warning(
                         "chroma_nb: the index of collection %s was not brought up to date (%s); searches stay exact", identifier, error
                     )

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from chroma_nb.engine import vectors
 from chroma_nb.engine.catalog import Entry
-from chroma_nb.engine.encoding import decode_metadatas, document_crc, head_crc, row_crc
+from chroma_nb.engine.encoding import are_sound, are_sound_documents, decode_metadatas, is_sound, is_sound_document
 from chroma_nb.engine.schema import span
 from chroma_nb.errors import DatabaseCorruptedError
 from chroma_nb.results import GetResult, Include
 
 _PARAMETERS = 500
-_DENSE = 4
-"""A read of more than one row in this many takes the whole range instead of single rows."""
+_DENSE = 0.9
+"""Share of all rows from which reading the whole range is quicker than looking rows up."""
 
 Rows = NDArray[np.int64]
 
@@ -46,19 +46,18 @@ def _parts(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
         yield values[start : start + _PARAMETERS]
 
 
-def select(connection: sqlite3.Connection, entry: Entry, columns: str, rows: Rows) -> Iterator[tuple[Any, ...]]:
-    """Yield (key, *columns) of `rows`, which are ascending; `columns` is ours, never a caller's."""
-    base = span(entry.number)[0]
-    if len(rows) * _DENSE > entry.info.count and len(rows) > _PARAMETERS:
-        wanted = set((rows + base).tolist())
-        keys = (base | int(rows[0]), base | int(rows[-1]))
-        for row in connection.execute(f"SELECT key, {columns} FROM record WHERE key BETWEEN ? AND ? ORDER BY key", keys):
-            if row[0] in wanted:
-                yield row
-        return
-    for part in _parts((rows + base).tolist()):
+def select(connection: sqlite3.Connection, entry: Entry, columns: str, rows: Rows) -> list[tuple[Any, ...]]:
+    """Return (key, *columns) of `rows`, which are ascending; `columns` is ours, never a caller's."""
+    keys = (rows + span(entry.number)[0]).tolist()
+    if len(keys) > max(_DENSE * entry.info.count, _PARAMETERS):
+        wanted = set(keys)
+        cursor = connection.execute(f"SELECT key, {columns} FROM record WHERE key BETWEEN ? AND ? ORDER BY key", (keys[0], keys[-1]))
+        return [row for row in cursor if row[0] in wanted]
+    found: list[tuple[Any, ...]] = []
+    for part in _parts(keys):
         marks = ",".join("?" * len(part))
-        yield from connection.execute(f"SELECT key, {columns} FROM record WHERE key IN ({marks}) ORDER BY key", part)
+        found += connection.execute(f"SELECT key, {columns} FROM record WHERE key IN ({marks}) ORDER BY key", part)
+    return found
 
 
 def first_rows(connection: sqlite3.Connection, entry: Entry, after: int, limit: int | None, offset: int = 0) -> Rows:
@@ -68,7 +67,15 @@ def first_rows(connection: sqlite3.Connection, entry: Entry, after: int, limit: 
         "SELECT key FROM record WHERE key > ? AND key <= ? ORDER BY key LIMIT ? OFFSET ?",
         (base + after, top, -1 if limit is None else limit, offset),
     )
-    return np.fromiter((key - base for (key,) in found), dtype=np.int64)
+    rows = np.fromiter((key - base for (key,) in found), dtype=np.int64)
+    if after < 0 and len(rows) != min(max(entry.info.count - offset, 0), entry.info.count if limit is None else limit):
+        raise damaged(entry, f"{len(rows)} records where there should be more or fewer, of {entry.info.count}")
+    return rows
+
+
+def damaged(entry: Entry, what: str) -> DatabaseCorruptedError:
+    """Return the error for a collection of which something is not as it was stored."""
+    return DatabaseCorruptedError(f"collection {entry.info.name!r}: {what}; restore the records file from a backup")
 
 
 def fetch(connection: sqlite3.Connection, entry: Entry, rows: Rows, include: Include) -> GetResult:
@@ -79,34 +86,28 @@ def fetch(connection: sqlite3.Connection, entry: Entry, rows: Rows, include: Inc
     DatabaseCorruptedError
         A checksum differs.
     """
-    distinct, places = np.unique(rows, return_inverse=True)
+    ascending = bool((rows[1:] > rows[:-1]).all())
+    distinct = rows if ascending else np.unique(rows)
     documents = "documents" in include
     columns = "id, label, metadata, uri, crc" + (", document, document_crc" if documents else "")
-    found = list(select(connection, entry, columns, distinct))
+    found = select(connection, entry, columns, distinct)
     if len(found) != len(distinct):
-        raise DatabaseCorruptedError(
-            f"collection {entry.info.name!r}: {len(distinct) - len(found)} records are missing; restore the records file from a backup"
-        )
-    for row in found:
-        if row_crc(head_crc(row[1], row[4], row[3]), row[2]) != row[5] or (documents and document_crc(row[6]) != row[7]):
-            raise DatabaseCorruptedError(
-                f"collection {entry.info.name!r}: record {row[1]!r} is damaged; restore the records file from a backup"
-            )
+        raise damaged(entry, f"{len(distinct) - len(found)} records are missing")
+    if not ascending:
+        by_key = {row[0]: row for row in found}
+        found = [by_key[key] for key in (rows + span(entry.number)[0]).tolist()]
     columned: list[tuple[Any, ...]] = list(zip(*found, strict=True)) if found else [()] * 8
-    ordered = places.tolist()
-    straight = len(ordered) == len(found) and bool((np.diff(places) == 1).all())
-
-    def arranged(column: Sequence[Any]) -> list[Any]:
-        return list(column) if straight else [column[place] for place in ordered]
-
-    embeddings = None
-    if "embeddings" in include:
-        labels = np.array(columned[2], dtype=np.int64)
-        embeddings = vectors.read(connection, entry.number, labels, entry.info.dimension or 0)[places]
+    if not are_sound(*columned[1:6]) or (documents and not are_sound_documents(*columned[6:])):
+        raise damaged(entry, f"record {_first_damaged(found)!r} is damaged")
+    labels = np.array(columned[2], dtype=np.int64)
     return GetResult(
-        arranged(columned[1]),
-        embeddings,
-        arranged(columned[6]) if documents else None,
-        arranged(decode_metadatas(columned[3])) if "metadatas" in include else None,
-        arranged(columned[4]) if "uris" in include else None,
+        list(columned[1]),
+        vectors.read(connection, entry.number, labels, entry.info.dimension or 0) if "embeddings" in include else None,
+        list(columned[6]) if documents else None,
+        decode_metadatas(columned[3]) if "metadatas" in include else None,
+        list(columned[4]) if "uris" in include else None,
     )
+
+
+def _first_damaged(rows: Sequence[tuple[Any, ...]]) -> object:
+    return next(row[1] for row in rows if not is_sound(*row[1:6]) or (len(row) > 6 and not is_sound_document(*row[6:])))

@@ -61,17 +61,29 @@ def prepare(connection: sqlite3.Connection, place: str) -> None:
     DatabaseCorruptedError
         The file is another program's, or of a newer format; it is left as it is.
     """
+    if not is_ours(connection, place):
+        _create(connection)
+
+
+def is_ours(connection: sqlite3.Connection, place: str) -> bool:
+    """Tell whether the file is a store that can be read; an empty one is not one yet.
+
+    Raises
+    ------
+    DatabaseCorruptedError
+        As `prepare` says.
+    """
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if application == 0 and version == 0 and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
-        _create(connection)
-        return
+        return False
     if application != APPLICATION_ID:
         raise DatabaseCorruptedError(f"{place}: an SQLite file, but not a store of chroma_nb; nothing was changed. Choose another folder")
     if version > FORMAT:
         raise DatabaseCorruptedError(
             f"{place}: written in store format {version}, this version reads up to {FORMAT}; upgrade chroma-nb. Nothing was changed"
         )
+    return True
 
 
 def _create(connection: sqlite3.Connection) -> None:

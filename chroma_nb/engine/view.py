@@ -17,7 +17,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from chroma_nb.engine import reading, vectors
 from chroma_nb.engine.catalog import Entry
 from chroma_nb.engine.columns import Columns
-from chroma_nb.engine.encoding import decode_metadatas
+from chroma_nb.engine.encoding import decode_metadatas, is_sound
 from chroma_nb.engine.exact import squares_of
 from chroma_nb.engine.schema import span
 from chroma_nb.records import Vectors
@@ -33,6 +33,9 @@ from chroma_nb.scalars import Value
 
 Mask = NDArray[np.bool_]
 Positions = NDArray[np.int64]
+Seen: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64], Sequence[Mapping[str, Value] | None]]
+"""Rows, labels and metadata of records."""
+_SEEN = "id, label, metadata, uri, crc"
 _BATCH = 50_000
 _LEAST_DEAD = 1000
 
@@ -166,11 +169,25 @@ def caught_up(view: View | None, connection: sqlite3.Connection, entry: Entry) -
     """Return the view of `entry.seq`, starting from an older one where that helps."""
     if view is not None and view.seq == entry.seq:
         return view
-    if view is None or not entry.floor <= view.seq < entry.seq:
-        return _loaded(connection, entry)
+    if view is not None and entry.floor <= view.seq < entry.seq:
+        try:
+            made = _advanced(view, connection, entry)
+        except (IndexError, ValueError):
+            made = None
+        # A damaged line of the journal leads nowhere; then the records themselves decide.
+        if made is not None and made.count == entry.info.count:
+            return made
+    made = _loaded(connection, entry)
+    if made.count != entry.info.count:
+        raise reading.damaged(entry, f"{made.count} records, expected {entry.info.count}")
+    return made
+
+
+def _advanced(view: View, connection: sqlite3.Connection, entry: Entry) -> View | None:
+    """Return the view of `entry.seq` by the journal; None when loading everything is less work."""
     written, removed = _journal(connection, entry, view.seq)
     if len(written) > max(entry.info.count, _LEAST_DEAD):
-        return _loaded(connection, entry)
+        return None
     view = _without(view, removed)
     for rows, labels, metadatas in _fresh(connection, entry, written):
         view = _written(view, view.seq, rows, labels, view.columns.extended(metadatas))
@@ -180,11 +197,10 @@ def caught_up(view: View | None, connection: sqlite3.Connection, entry: Entry) -
 def _loaded(connection: sqlite3.Connection, entry: Entry) -> View:
     view = empty()
     base = span(entry.number)[0]
-    cursor = connection.execute("SELECT key, label, metadata FROM record WHERE key BETWEEN ? AND ? ORDER BY key", span(entry.number))
+    cursor = connection.execute(f"SELECT key, {_SEEN} FROM record WHERE key BETWEEN ? AND ? ORDER BY key", span(entry.number))
     while found := cursor.fetchmany(_BATCH):
-        keys, labels, texts = zip(*found, strict=True)
-        rows = np.array(keys, dtype=np.int64) - base
-        view = _written(view, 0, rows, np.array(labels, dtype=np.int64), view.columns.extended(decode_metadatas(texts)))
+        rows, labels, metadatas = _checked(entry, found, base)
+        view = _written(view, 0, rows, labels, view.columns.extended(metadatas))
     return _stamped(view, entry.seq)
 
 
@@ -202,14 +218,18 @@ def _journal(connection: sqlite3.Connection, entry: Entry, after: int) -> tuple[
     return (rows[~np.isin(rows, removed_rows)] if gone else rows), removed_rows
 
 
-def _fresh(
-    connection: sqlite3.Connection, entry: Entry, written: NDArray[np.int64]
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], Sequence[Mapping[str, Value] | None]]]:
+def _checked(entry: Entry, found: Sequence[tuple[Any, ...]], base: int) -> Seen:
+    for row in found:
+        if not is_sound(*row[1:]):
+            raise reading.damaged(entry, f"record {row[1]!r} is damaged")
+    keys, _, labels, texts, _, _ = zip(*found, strict=True)
+    return np.array(keys, dtype=np.int64) - base, np.array(labels, dtype=np.int64), decode_metadatas(texts)
+
+
+def _fresh(connection: sqlite3.Connection, entry: Entry, written: NDArray[np.int64]) -> Iterator[Seen]:
     base = span(entry.number)[0]
     for start in range(0, len(written), _BATCH):
-        found = list(reading.select(connection, entry, "label, metadata", written[start : start + _BATCH]))
-        keys, labels, texts = zip(*found, strict=True)
-        yield np.array(keys, dtype=np.int64) - base, np.array(labels, dtype=np.int64), decode_metadatas(texts)
+        yield _checked(entry, list(reading.select(connection, entry, _SEEN, written[start : start + _BATCH])), base)
 
 
 def _stamped(view: View, seq: int) -> View:

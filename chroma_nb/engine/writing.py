@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from chroma_nb.engine import reading, vectors
 from chroma_nb.engine.catalog import Entry
-from chroma_nb.engine.encoding import Encoded, decode_metadatas, document_crc, encode_metadata, head_crc, row_crc
+from chroma_nb.engine.encoding import Encoded, decode_metadatas, document_crc, encode_metadata, head_crc, row_crc, row_crcs
 from chroma_nb.engine.interrupts import Postponed
 from chroma_nb.engine.schema import span
 from chroma_nb.errors import InvalidDimensionError
@@ -115,26 +115,25 @@ class Change:
         assert embeddings is not None  # noqa: S101 - Add and Upsert promise it
         whole = len(chosen) == len(batch.records)
         label = self._new_labels(embeddings if whole else embeddings[np.asarray(chosen)])
-        base = span(self._entry.number)[0]
-        ids, number, key = batch.records.ids, self._entry.number, base | self._next_row
+        key = span(self._entry.number, self._next_row)[0]
         for start in range(0, len(chosen), _STEP):
             self._interrupt.check()
-            rows = [
-                (
-                    key + place,
-                    number,
-                    ids[i],
-                    label + place,
-                    batch.metadatas[i],
-                    batch.uris[i],
-                    batch.documents[i],
-                    row_crc(batch.crcs[i], label + place),
-                    batch.document_crcs[i],
-                )
-                for place, i in enumerate(chosen[start : start + _STEP], start)
-            ]
+            part = chosen[start : start + _STEP]
+            labels = range(label + start, label + start + len(part))
+            rows = zip(
+                range(key + start, key + start + len(part)),
+                [self._entry.number] * len(part),
+                [batch.records.ids[i] for i in part],
+                labels,
+                [batch.metadatas[i] for i in part],
+                [batch.uris[i] for i in part],
+                [batch.documents[i] for i in part],
+                row_crcs([batch.crcs[i] for i in part], labels),
+                [batch.document_crcs[i] for i in part],
+                strict=True,
+            )
             self._connection.executemany("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
-            self._tell(len(rows))
+            self._tell(len(part))
         self._written.append(np.arange(self._next_row, self._next_row + len(chosen), dtype=np.int64))
         self._next_row += len(chosen)
         self._count += len(chosen)
@@ -144,7 +143,7 @@ class Change:
         rows = np.array([row for row, _ in chosen], dtype=np.int64)
         order = [i for _, i in chosen]
         labels = self._relabelled(records, known, order)
-        current = list(reading.select(self._connection, self._entry, "id, label, metadata, uri, document, document_crc", rows))
+        current = reading.select(self._connection, self._entry, "id, label, metadata, uri, document, document_crc", rows)
         stored = decode_metadatas([row[3] for row in current])
         for start in range(0, len(current), _STEP):
             self._interrupt.check()

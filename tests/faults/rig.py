@@ -6,6 +6,7 @@ Runs in the test process and in the children alike; nothing here asserts, it ret
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import sqlite3
@@ -30,6 +31,7 @@ from chroma_nb.scalars import Scalar
 ROOT = Path(__file__).resolve().parents[2]
 DIMENSION = 16
 GROUPS = 5
+NOBODY = 65_534
 EVERY_FIELD = frozenset({"documents", "metadatas", "embeddings", "uris"})
 
 State = dict[str, int]
@@ -181,8 +183,9 @@ def _accounted(connection: sqlite3.Connection, number: int, count: int, seq: int
         wrong.append(f"collection {number}: a label belongs to two records")
     if stored != [key for key, _, _ in chunks]:
         wrong.append(f"collection {number}: chunk and vectors list different pieces")
+    ordered = np.sort(np.array(labels, dtype=np.int64))
     for key, size, live in chunks:
-        owned = sum(key - base <= label < key - base + size for label in labels)
+        owned = int(np.diff(np.searchsorted(ordered, [key - base, key - base + size]))[0])
         if owned != live or not owned:
             wrong.append(f"collection {number}: piece {key - base} says {live} live vectors, {owned} have a record")
     if sum(live for _, _, live in chunks) != len(records):
@@ -216,10 +219,42 @@ def engine_of(client: Client) -> engine.Engine:
     return held
 
 
+def become_nobody() -> None:
+    """Give up root for good; what is imported later must be imported before."""
+    import hnswlib  # noqa: F401
+
+    import chroma_nb.client.collection  # noqa: F401
+
+    os.setgroups([])
+    os.setgid(NOBODY)
+    os.setuid(NOBODY)
+
+
+def is_root() -> bool:
+    """Tell whether this process may become another user."""
+    return hasattr(os, "getuid") and os.getuid() == 0
+
+
+def give_to_nobody(folder: Path) -> None:
+    """Make another user the owner of a folder and all in it."""
+    for path in [folder, *folder.rglob("*")]:
+        os.chown(path, NOBODY, NOBODY)
+
+
+def hush() -> None:
+    """Let stderr show crashes only: what is logged on the way is expected."""
+    logging.getLogger("chroma_nb").addHandler(logging.NullHandler())
+
+
 def reply(**said: object) -> None:
     """Say something to the test that started this process: one line of JSON."""
     sys.stdout.write(json.dumps(said) + "\n")
     sys.stdout.flush()
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of a child: the package of this checkout, and no more threads than the machine has to spare."""
+    return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHONFAULTHANDLER": "1"}
 
 
 class Child:
@@ -236,14 +271,13 @@ class Child:
     """
 
     def __init__(self, module: str, *arguments: object, **options: Any) -> None:
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHONFAULTHANDLER": "1"}
         self.process = subprocess.Popen(
             [sys.executable, "-m", f"tests.faults.{module}", *map(str, arguments)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=ROOT,
-            env=environment,
+            env=environment(),
             text=True,
             **options,
         )

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,15 +22,6 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, rig.State]:
         said = child.said()
         assert said is not None, child.finish()
     return folder, said["state"]
-
-
-@pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """Return a folder that other users can reach (those of pytest they cannot)."""
-    folder = Path(tempfile.mkdtemp(prefix="chroma_nb-"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
 
 
 def collections(store: Path) -> dict[str, str]:
@@ -117,17 +105,14 @@ def test_no_caches_folder_at_all(store: tuple[Path, rig.State], tmp_path: Path) 
         assert said["warnings"]
 
 
-@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only root can become a user who may not read the file")
+@pytest.mark.skipif(not rig.is_root(), reason="only root can become a user who may not read the file")
 def test_unreadable_file(store: tuple[Path, rig.State], open_folder: Path) -> None:
     folder, state = store
     copy = damage.copied(folder, open_folder / "store")
-    for path in [copy, *copy.rglob("*")]:
-        os.chown(path, 65534, 65534)
     for path in damage.cache_files(copy, collections(copy)["kept"]).values():
         path.chmod(0)
-    for path in [copy, *copy.rglob("*")]:
-        os.chown(path, 65534, 65534)
-    with rig.Child("victim", "caches", copy, user=65534, group=65534, extra_groups=[]) as child:
+    rig.give_to_nobody(copy)
+    with rig.Child("victim", "caches", "nobody", copy) as child:
         said = child.said()
         assert said is not None, child.finish()
     assert (said["state"], said["wrong"], len(said["warnings"]), said["later"]) == (state, [], 2, [])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import enum
 import re
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -31,7 +32,9 @@ from chroma_nb.filters import (
     Or,
     Rules,
     both,
+    compiled_pattern,
     describe,
+    matches,
     parse_filter,
     parse_where,
     parse_where_document,
@@ -174,6 +177,22 @@ def test_a_refused_document_filter_names_place_fault_and_cure(where_document: ob
     for part in parts:
         assert part in message
     assert len(message) < 500
+
+
+@pytest.mark.parametrize("pattern", ["[[a]", "[ --]", "[a&&b]", "[a||b]", "[a~~b]"])
+def test_a_pattern_that_python_has_doubts_about_is_taken_without_a_warning(pattern: str) -> None:
+    re.purge()
+    with pytest.warns(FutureWarning):
+        re.compile(pattern)
+    re.purge()
+    compiled_pattern.cache_clear()
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        parsed = parse_where_document({"$regex": pattern})
+        compiled_pattern.cache_clear()
+        re.purge()
+        assert matches(parsed, None, "an a")
+    assert warned == []
 
 
 def test_a_wrong_type_is_also_a_type_error() -> None:

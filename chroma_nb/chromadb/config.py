@@ -1,0 +1,95 @@
+"""Chroma's `Settings`: the few keys that mean something for a store in this process, and any others, kept and ignored.
+
+The factories read them; nothing else does. Neither the environment nor a ``.env`` file is read: a key such as
+``allow_reset`` permits deleting everything, and belongs into the code that means it.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from chroma_nb.errors import InvalidArgumentError, InvalidTypeError
+from chroma_nb.factories import DEFAULT_DATABASE, DEFAULT_TENANT
+
+__all__ = ["DEFAULT_DATABASE", "DEFAULT_TENANT", "Settings"]
+
+_REMOTE = ("fastapi", "rest")
+
+
+class Settings(SimpleNamespace):
+    """Settings of a client.
+
+    Parameters
+    ----------
+    is_persistent
+        Whether `Client` and `AdminClient` open the folder `persist_directory`, or the store in memory.
+    persist_directory
+        That folder; `PersistentClient` has its own argument for it.
+    allow_reset
+        Whether ``client.reset()`` may delete everything.
+    anonymized_telemetry, others
+        Accepted and ignored, as Chroma ignores keys it does not know; nothing is ever sent anywhere.
+
+    Examples
+    --------
+    >>> settings = Settings(allow_reset=True, anonymized_telemetry=False)
+    >>> settings.allow_reset, settings["is_persistent"]
+    (True, False)
+    """
+
+    is_persistent: bool
+    persist_directory: str
+    allow_reset: bool
+
+    def __init__(
+        self,
+        *,
+        is_persistent: bool = False,
+        persist_directory: str = "./chroma",
+        allow_reset: bool = False,
+        anonymized_telemetry: bool = True,
+        **others: Any,
+    ) -> None:
+        super().__init__(
+            is_persistent=is_persistent,
+            persist_directory=str(persist_directory),
+            allow_reset=allow_reset,
+            anonymized_telemetry=anonymized_telemetry,
+            **others,
+        )
+
+    def __getitem__(self, key: str) -> Any:
+        """Return the value of a key that is set."""
+        return getattr(self, key)
+
+    def require(self, key: str) -> Any:
+        """Return the value of a key that must be there.
+
+        Raises
+        ------
+        InvalidArgumentError
+            It is not set, or None.
+        """
+        value = getattr(self, key, None)
+        if value is None:
+            raise InvalidArgumentError(f"settings: {key!r} is not set; pass Settings({key}=...)")
+        return value
+
+
+def checked(settings: object) -> Settings:
+    """Return settings that ask for a store in this process.
+
+    Raises
+    ------
+    InvalidTypeError
+        They are of another type.
+    InvalidArgumentError
+        They ask for a server.
+    """
+    if not isinstance(settings, Settings):
+        raise InvalidTypeError(f"settings: expected chromadb.config.Settings, got {type(settings).__name__}")
+    implementation = str(getattr(settings, "chroma_api_impl", "") or "")
+    if any(word in implementation.lower() for word in _REMOTE) or getattr(settings, "chroma_server_host", None):
+        raise InvalidArgumentError("settings: they ask for a server, and this client works on a store in this process; drop those keys")
+    return settings

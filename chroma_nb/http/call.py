@@ -1,0 +1,150 @@
+"""A request on the server's side: resolved, and its arguments parsed when they are asked for."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from chroma_nb import ops
+from chroma_nb.errors import InvalidArgumentError, InvalidTypeError
+from chroma_nb.filters import Filter, both, parse_where, parse_where_document
+from chroma_nb.http.message import Request
+from chroma_nb.http.routes import Found
+from chroma_nb.http.speaker import Speaker
+from chroma_nb.http.wire import thawed
+from chroma_nb.records import parse_ids
+from chroma_nb.scalars import INT_MAX
+
+DEFAULT_TENANT, DEFAULT_DATABASE = "default_tenant", "default_database"
+_FIELDS = ("documents", "embeddings", "metadatas", "distances", "uris", "data")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one request may ask for.
+
+    Parameters
+    ----------
+    rows
+        Records in one write.
+    results
+        ``n_results`` of a query, times its number of vectors.
+    """
+
+    rows: int = 100_000
+    results: int = 1_000_000
+
+
+@dataclass(frozen=True)
+class Service:
+    """What the API is served from.
+
+    Parameters
+    ----------
+    execute
+        The backend.
+    allow_reset, read_only
+        Whether ``/reset`` may delete everything; whether writes are refused.
+    """
+
+    execute: Callable[[ops.Op[Any]], Any]
+    allow_reset: bool = False
+    read_only: bool = False
+    limits: Limits = Limits()
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request, resolved."""
+
+    service: Service
+    found: Found
+    request: Request
+    speaker: Speaker
+
+    @property
+    def v1(self) -> bool:
+        """Whether the request came by version 1."""
+        return self.speaker.version == 1
+
+    def part(self, name: str) -> str:
+        """Return a part of the path, or, for tenant and database in v1, of the query string."""
+        defaults = {"tenant": DEFAULT_TENANT, "database": DEFAULT_DATABASE}
+        return self.found.parts.get(name) or self.request.query.get(name) or defaults[name]
+
+    @property
+    def scope(self) -> tuple[str, str]:
+        """Tenant and database."""
+        return self.part("tenant"), self.part("database")
+
+    @property
+    def collection(self) -> str:
+        """The collection's id."""
+        try:
+            return str(uuid.UUID(self.found.parts["collection"]))
+        except ValueError:
+            raise InvalidUUIDError(f"collection id {self.found.parts['collection'][:80]!r}: not a UUID") from None
+
+    def body(self) -> dict[str, Any]:
+        """Return the body, a JSON object."""
+        body = self.request.json()
+        if not isinstance(body, dict):
+            raise InvalidTypeError(f"body: expected a JSON object, got {type(body).__name__}")
+        return body
+
+    def filter(self, body: Mapping[str, Any]) -> Filter:
+        """Parse ``where`` and ``where_document``; null and {} are no filter."""
+        where, where_document = body.get("where"), body.get("where_document")
+        return both(
+            parse_where(thawed(where) if where else None, self.speaker.rules),
+            parse_where_document(where_document or None, self.speaker.rules),
+        )
+
+    def ids(self, body: Mapping[str, Any]) -> list[str] | None:
+        """Parse ``ids`` of a reading call; null, and in v1 the empty list, is no limit."""
+        ids = body.get("ids")
+        if ids is None or (ids == [] and self.v1):
+            return None
+        return [] if ids == [] else list(dict.fromkeys(parse_ids(ids, unique=False)))
+
+    def include(self, body: Mapping[str, Any], default: tuple[str, ...]) -> list[str]:
+        """Parse ``include``."""
+        include = body.get("include")
+        if include is None:
+            return list(default)
+        if not isinstance(include, list) or any(name not in _FIELDS for name in include):
+            raise InvalidArgumentError(f"include: expected a list of {', '.join(_FIELDS)}, got {str(include)[:80]}")
+        return list(include)
+
+    def number(self, source: Mapping[str, Any], name: str, default: int | None, lowest: int = 0, highest: int = INT_MAX) -> int | None:
+        """Parse a whole number of the body or the query string."""
+        given = source.get(name)
+        if isinstance(given, str) and given.lstrip("-").isdecimal():
+            given = int(given)
+        if given is None:
+            return default
+        if isinstance(given, bool) or not isinstance(given, int) or not lowest <= given <= highest:
+            raise InvalidArgumentError(f"{name}: expected a whole number from {lowest} to {highest}, got {str(given)[:40]!r}")
+        return given
+
+    def done(self) -> dict[str, Any] | None:
+        """Return what says "done": null to clients of v1 and of the first v2, an empty object to others."""
+        return None if self.v1 or self.speaker.is_strict else {}
+
+
+class InvalidUUIDError(InvalidArgumentError):
+    """A path names a collection by something that is no UUID."""
+
+    code = "InvalidUUID"
+
+
+class TooManyRowsError(InvalidArgumentError):
+    """More records, or results, than one request may carry."""
+
+    status = 413
+    code = "BatchSizeExceededError"
+
+
+Handler: TypeAlias = Callable[[Call], Any]

@@ -1,0 +1,150 @@
+"""The server's routes of records: write, read, query, count."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from chroma_nb import ops
+from chroma_nb.errors import InvalidArgumentError
+from chroma_nb.http.call import Call, Handler, TooManyRowsError
+from chroma_nb.http.wire import parse_wire_records, parse_wire_vectors
+from chroma_nb.results import GetResult, QueryResult, plain_metadata
+
+
+def _records(call: Call, *, removals: bool) -> Any:
+    body = call.body()
+    limit = call.service.limits.rows
+    ids = body.get("ids")
+    if isinstance(ids, list) and len(ids) > limit:
+        raise TooManyRowsError(f"ids: {len(ids):,} records in one request; this server takes {limit:,}. Send them in batches")
+    return parse_wire_records(body, removals=removals)
+
+
+def _needs_embeddings(records: Any) -> None:
+    if records.embeddings is None or records.embedded is not None:
+        raise InvalidArgumentError("embeddings: every record needs one; this server embeds no texts, the client does")
+
+
+def _written(call: Call, written: Any) -> Any:
+    if call.speaker.typed:
+        return {"added": written.added, "updated": written.updated, "ignored": written.ignored}
+    return True if call.v1 else {}
+
+
+def _add(call: Call) -> Any:
+    if call.body().get("ids") == []:
+        return call.done()
+    records = _records(call, removals=False)
+    _needs_embeddings(records)
+    return _written(call, call.service.execute(ops.Add(call.collection, records)))
+
+
+def _upsert(call: Call) -> Any:
+    records = _records(call, removals=True)
+    _needs_embeddings(records)
+    return _written(call, call.service.execute(ops.Upsert(call.collection, records)))
+
+
+def _update(call: Call) -> Any:
+    return _written(call, call.service.execute(ops.Update(call.collection, _records(call, removals=True))))
+
+
+def columns(call: Call, records: GetResult, include: list[str]) -> dict[str, Any]:
+    """Return a result's JSON; clients of every generation find the name of what was included under one of two keys."""
+    metadatas: Any = records.metadatas
+    if metadatas is not None and not call.speaker.typed:
+        metadatas = [plain_metadata(metadata) for metadata in metadatas]
+    return {
+        "ids": records.ids,
+        "embeddings": records.embeddings,
+        "documents": records.documents,
+        "uris": records.uris,
+        "metadatas": metadatas,
+        "data": None,
+        "include": include,
+        "included": include,
+    }
+
+
+def _get(call: Call) -> Any:
+    body = call.body()
+    include = call.include(body, ("metadatas", "documents"))
+    ids = call.ids(body)
+    if ids == []:
+        return columns(call, GetResult([]), include)
+    limit = call.number(body, "limit", None)
+    most = None if call.v1 and limit == 0 else limit
+    op = ops.Get(call.collection, ids, call.filter(body), most, call.number(body, "offset", 0) or 0, frozenset(include))
+    return columns(call, call.service.execute(op), include)
+
+
+def _query(call: Call) -> Any:
+    body = call.body()
+    include = call.include(body, ("metadatas", "documents", "distances"))
+    vectors, missing = parse_wire_vectors(body.get("query_embeddings") or None, "query_embeddings")
+    if vectors is None or missing is not None:
+        return {**columns(call, GetResult([]), include), "distances": []}
+    wanted = call.number(body, "n_results", 10) or 0
+    limit = call.service.limits.results
+    if wanted * len(vectors) > limit:
+        raise TooManyRowsError(f"n_results: {wanted:,} for each of {len(vectors):,} vectors; this server answers with {limit:,} at most")
+    ids = call.ids(body)
+    if not wanted or ids == []:
+        return _nested(call, QueryResult(_empty(include), [0] * len(vectors), np.empty(0) if "distances" in include else None), include)
+    op = ops.Query(call.collection, vectors, wanted, ids, call.filter(body), frozenset(include))
+    return _nested(call, call.service.execute(op), include)
+
+
+def _empty(include: list[str]) -> GetResult:
+    nothing: dict[str, Any] = {name: [] for name in ("documents", "metadatas", "uris") if name in include}
+    return GetResult([], np.empty((0, 1), dtype=np.float32) if "embeddings" in include else None, **nothing)
+
+
+def _nested(call: Call, result: QueryResult, include: list[str]) -> dict[str, Any]:
+    flat = columns(call, result.hits, include)
+    flat["distances"] = result.distances
+    for name in ("ids", "embeddings", "documents", "uris", "metadatas", "distances"):
+        if flat[name] is not None:
+            flat[name] = _split(flat[name], result.lengths)
+    return flat
+
+
+def _split(column: Any, lengths: list[int]) -> list[Any]:
+    parts, start = [], 0
+    for length in lengths:
+        parts.append(column[start : start + length])
+        start += length
+    return parts
+
+
+def _delete(call: Call) -> Any:
+    body = call.body()
+    ids, where = call.ids(body), call.filter(body)
+    if ids == []:
+        raise InvalidArgumentError("ids: expected at least one id")
+    if not call.v1 and ids is None and not body.get("where") and not body.get("where_document"):
+        return {"deleted": 0}
+    gone: list[str] = []
+    if call.v1:
+        gone = call.service.execute(ops.Get(call.collection, ids, where, include=frozenset())).ids
+    removed = call.service.execute(ops.Delete(call.collection, gone if call.v1 and gone else ids, where, call.number(body, "limit", None)))
+    if call.v1:
+        return gone
+    return None if call.speaker.is_strict else {"deleted": removed}
+
+
+def _count(call: Call) -> Any:
+    return call.service.execute(ops.Count(call.collection))
+
+
+HANDLERS: dict[str, Handler] = {
+    "records.add": _add,
+    "records.update": _update,
+    "records.upsert": _upsert,
+    "records.get": _get,
+    "records.query": _query,
+    "records.delete": _delete,
+    "records.count": _count,
+}

@@ -1,0 +1,126 @@
+"""A record's values as JSON has them, in both directions: vectors (lists or base64), metadata with instants, filters.
+
+float32 numbers are written with the fewest digits that bring them back exactly, so nothing is lost and replies stay small.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from chroma_nb.errors import InvalidArgumentError, InvalidTypeError
+from chroma_nb.records import Records, Vectors, parse_ids, parse_metadatas, parse_texts, parse_vectors
+from chroma_nb.scalars import Instant, Value
+
+
+def dumps(value: Any) -> bytes:
+    """Write JSON: numpy arrays as lists, instants as objects; NaN cannot occur."""
+    return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def parse_wire_vectors(given: object, place: str) -> tuple[Vectors | None, NDArray[np.bool_] | None]:
+    """Read vectors: lists of numbers, base64 texts of little-endian float32, or null for "not given".
+
+    Returns
+    -------
+    (m, d) float32, None when none is given; and which of the n entries are given, (n,) bool, None when all of them are.
+    """
+    if given is None:
+        return None, None
+    if not isinstance(given, list):
+        raise InvalidTypeError(f"{place}: expected a list of vectors, got {type(given).__name__}")
+    rows = [
+        _unpacked(vector, f"{place}[{i}]") if isinstance(vector, str) else vector for i, vector in enumerate(given) if vector is not None
+    ]
+    if not rows:
+        return None, None
+    present = None if len(rows) == len(given) else np.array([vector is not None for vector in given])
+    return parse_vectors(rows, place), present
+
+
+def _unpacked(text: str, place: str) -> NDArray[np.float32]:
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidArgumentError(f"{place}: not valid base64 ({error})") from error
+    if not data or len(data) % 4:
+        raise InvalidArgumentError(f"{place}: {len(data)} bytes are no whole number of float32 values")
+    return np.frombuffer(data, dtype="<f4")
+
+
+def packed(vectors: Vectors, embedded: NDArray[np.bool_] | None) -> list[str | None]:
+    """Write vectors as base64 texts, null where `embedded` says that there is none."""
+    texts = [base64.b64encode(row).decode("ascii") for row in np.ascontiguousarray(vectors, dtype="<f4")]
+    if embedded is None:
+        return list(texts)
+    following = iter(texts)
+    return [next(following) if given else None for given in embedded.tolist()]
+
+
+def parse_wire_records(body: Mapping[str, Any], *, removals: bool) -> Records:
+    """Read the records of an add, upsert or update. Of an id that comes twice the first one counts, as in Chroma's server."""
+    vectors, embedded = parse_wire_vectors(body.get("embeddings"), "embeddings")
+    documents, metadatas, uris = body.get("documents"), body.get("metadatas"), body.get("uris")
+    records = Records(
+        parse_ids(body.get("ids"), unique=False),
+        vectors,
+        None if documents is None else parse_texts(documents, "documents"),
+        None if metadatas is None else parse_metadatas([thawed(metadata) for metadata in _list(metadatas, "metadatas")], removals=removals),
+        None if uris is None else parse_texts(uris, "uris"),
+        embedded,
+    )
+    records.check_lengths()
+    return _first_of_each(records)
+
+
+def _list(given: object, place: str) -> list[Any]:
+    if not isinstance(given, list):
+        raise InvalidTypeError(f"{place}: expected a list, got {type(given).__name__}")
+    return given
+
+
+def _first_of_each(records: Records) -> Records:
+    if len(set(records.ids)) == len(records.ids):
+        return records
+    first = {identifier: i for i, identifier in reversed(list(enumerate(records.ids)))}
+    kept = sorted(first.values())
+    vectors, embedded = records.embeddings, records.embedded
+    if vectors is not None and embedded is None:
+        vectors = vectors[kept]
+    elif vectors is not None and embedded is not None:
+        places = np.cumsum(embedded) - 1
+        vectors, embedded = vectors[[int(places[i]) for i in kept if embedded[i]]], embedded[kept]
+    return Records(
+        [records.ids[i] for i in kept],
+        vectors,
+        _chosen(records.documents, kept),
+        _chosen(records.metadatas, kept),
+        _chosen(records.uris, kept),
+        embedded,
+    )
+
+
+def _chosen(column: Any, kept: Iterable[int]) -> Any:
+    return None if column is None else [column[i] for i in kept]
+
+
+def thawed(value: Any) -> Any:
+    """Read back what was written of metadata or a filter: ``{"ns": ..., "zone": ...}`` objects become instants."""
+    if isinstance(value, dict):
+        if value.keys() == {"ns", "zone"} and isinstance(value["ns"], int) and isinstance(value["zone"], (str, type(None))):
+            return Instant(value["ns"], value["zone"])
+        return {key: thawed(inner) for key, inner in value.items()}
+    return [thawed(inner) for inner in value] if isinstance(value, list) else value
+
+
+def parse_stored_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Value] | None:
+    """Read metadata of a reply: arrays become tuples, objects instants."""
+    if metadata is None:
+        return None
+    return {key: tuple(value) if isinstance(value, list) else thawed(value) for key, value in metadata.items()}

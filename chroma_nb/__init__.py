@@ -23,22 +23,25 @@ if TYPE_CHECKING:
     from chroma_nb.client.client import AsyncClient, Client
     from chroma_nb.client.collection import AsyncCollection, Collection
     from chroma_nb.embedding import DefaultEmbeddingFunction, HashingEmbeddingFunction, SentenceTransformerEmbeddingFunction
-    from chroma_nb.factories import AdminClient, EphemeralClient, PersistentClient
+    from chroma_nb.factories import AdminClient, AsyncHttpClient, EphemeralClient, HttpClient, PersistentClient, serve
 
 __all__ = [
     "AdminClient",
     "AsyncClient",
     "AsyncCollection",
+    "AsyncHttpClient",
     "Client",
     "Collection",
     "DefaultEmbeddingFunction",
     "EphemeralClient",
     "HashingEmbeddingFunction",
+    "HttpClient",
     "PersistentClient",
     "SentenceTransformerEmbeddingFunction",
     "__version__",
     "chromadb",
     "errors",
+    "serve",
 ]
 
 
@@ -55,7 +58,7 @@ def __getattr__(name: str) -> Any:
         from chroma_nb import embedding
 
         return getattr(embedding, name)
-    if name in {"AdminClient", "EphemeralClient", "PersistentClient"}:
+    if name in {"AdminClient", "AsyncHttpClient", "EphemeralClient", "HttpClient", "PersistentClient", "serve"}:
         from chroma_nb import factories
 
         return getattr(factories, name)

@@ -15,6 +15,10 @@
     ├── BulkUpsertError                500  bulk_upsert stopped; says how far it came (`committed`)
     ├── EmbeddingError                 500  an embedding function failed or returned nonsense
     ├── MissingExtraError              501  an optional package is not installed (an ImportError)
+    ├── NotOfferedError                501  the server has no such operation (a NotImplementedError)
+    ├── ServerUnreachableError         503  no server there, or the connection broke (a ConnectionError)
+    │   └── ServerTimeoutError         504  it did not answer in time (a TimeoutError)
+    ├── ServerReplyError               502  what answered is no Chroma server, or a proxy in front of it
     └── StoreError                     500  the store could not do it
         ├── ClosedError                500  the client was closed
         ├── DatabaseBusyError          503  another process holds the write lock for too long
@@ -40,6 +44,8 @@ class ChromaError(Exception):
 
     status = 500
     code = "ChromaError"
+    trace_id: str | None = None
+    """What a server called the incident, for its log."""
 
     def __str__(self) -> str:
         """Return the message itself (a LookupError would otherwise print its repr)."""
@@ -140,6 +146,41 @@ class MissingExtraError(ChromaError, ImportError):
     """A feature needs a package that is not installed; the message has the pip command."""
 
     status = 501
+
+
+class NotOfferedError(ChromaError, NotImplementedError):
+    """The server that was asked has no such operation."""
+
+    status = 501
+    code = "Unimplemented"
+
+
+class ServerUnreachableError(ChromaError, ConnectionError):
+    """No server answers at the address, or the connection broke.
+
+    Parameters
+    ----------
+    sent
+        Whether the request may have reached the server: a write may then have happened.
+    """
+
+    status = 503
+    code = "ServerUnreachable"
+    sent = False
+
+
+class ServerTimeoutError(ServerUnreachableError, TimeoutError):
+    """The server did not answer in time; a write may have happened all the same."""
+
+    status = 504
+    sent = True
+
+
+class ServerReplyError(ChromaError, RuntimeError):
+    """What answered does not speak Chroma's API: another program, a login page, a proxy."""
+
+    status = 502
+    code = "ServerReply"
 
 
 class StoreError(ChromaError, RuntimeError):

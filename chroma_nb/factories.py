@@ -1,6 +1,7 @@
-"""How clients come to be: the place where the facades meet a backend.
+"""How clients and servers come to be: the place where the facades meet a backend.
 
-A process has one engine per store, shared by all clients of it and closed with the last of them.
+A process has one engine per store, shared by all clients and servers of it and closed with the last of them. A client of a
+server has a backend of its own.
 """
 
 from __future__ import annotations
@@ -9,25 +10,42 @@ import atexit
 import os
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from chroma_nb import ops
-from chroma_nb.client.client import Admin, Client
-from chroma_nb.errors import InvalidArgumentError, InvalidTypeError
+from chroma_nb.client.client import Admin, AsyncClient, Client
+from chroma_nb.errors import ClosedError, InvalidArgumentError, InvalidTypeError
 from chroma_nb.names import scope_name
 
 if TYPE_CHECKING:
     from chroma_nb.engine.engine import Engine
+    from chroma_nb.http.server import Server
 
 C = TypeVar("C")
 DEFAULT_TENANT, DEFAULT_DATABASE = "default_tenant", "default_database"
 _MEMORY = ":memory:"
+_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class _Serving:
+    """What makes two calls of `serve` mean the same server."""
+
+    store: str
+    host: str
+    port: int
+    token: str | None = field(repr=False)
+    allow_reset: bool
+    read_only: bool
+
 
 _turn = threading.RLock()  # dropping a client in the middle of this module may come back to it
 _engines: dict[str, Engine] = {}
 _holders: dict[str, int] = {}
+_servers: dict[_Serving, Server] = {}
 
 
 def _held(path: str | os.PathLike[str] | None, *, read_only: bool = False) -> tuple[Engine, Callable[[], None]]:
@@ -83,6 +101,7 @@ def _made(kind: Callable[..., C], path: str | os.PathLike[str] | None, *, read_o
     except BaseException:
         release()
         raise
+    client._engine = engine  # type: ignore[attr-defined]
     # Runs once, at close() or when the client is dropped without it: re-running a notebook cell must not pile up holders.
     client._release = weakref.finalize(client, release)  # type: ignore[attr-defined]
     return client
@@ -147,8 +166,125 @@ def PersistentClient(  # noqa: N802 - Chroma's name
     return _made(Client, path, read_only=read_only, tenant=tenant, database=database, allow_reset=allow_reset)
 
 
-def AdminClient(path: str | os.PathLike[str] | None = None) -> Admin:  # noqa: N802 - Chroma's name
-    """Return a client that makes, lists and deletes tenants and databases of the store in `path` (None: the one in memory).
+def HttpClient(  # noqa: N802 - Chroma's name
+    host: str = "localhost",
+    port: int = 8000,
+    ssl: bool = False,  # noqa: FBT001, FBT002 - Chroma's signature
+    headers: Mapping[str, str] | None = None,
+    *,
+    tenant: str = DEFAULT_TENANT,
+    database: str = DEFAULT_DATABASE,
+    timeout: float = _SECONDS,
+    allow_reset: bool = False,
+) -> Client:
+    """Return a client of a server: one of ours (`serve`), or Chroma's own from 0.5.16 on.
+
+    Verbs, data frames and embedding functions are those of every client; texts are embedded here, not by the server.
+    What is larger than a request may be is sent in several: such a call of `add`, `upsert` or `update` is not atomic.
+    Reads are repeated when a connection breaks; writes only when the server cannot have seen them. Threads may share a client.
+    Chroma's own server lacks some of the operations: they are made of others, with the differences listed in
+    `chroma_nb.http.emulation`.
+
+    Parameters
+    ----------
+    host : str
+        Name of the machine, or a URL with everything in it: ``"https://hub.example/user/me/chroma-nb/k/ID"``. With a URL
+        `port` does not count.
+    ssl : bool
+        Whether to use https.
+    headers : dict, optional
+        Sent with every request, never shown: ``{"X-Chroma-Token": token}``.
+    tenant, database : str
+        Must exist; see `AdminClient`.
+    timeout : float
+        Seconds to wait for a reply; writes and index builds may take longer.
+    allow_reset : bool
+        Whether ``client.reset()`` may delete everything; the server must permit it too.
+
+    Raises
+    ------
+    ServerUnreachableError
+        Nothing answers at that address.
+    ServerReplyError
+        What answers is no Chroma server.
+    AuthorizationError
+        The token is missing or wrong.
+    NotFoundError
+        There is no such tenant or database.
+
+    Examples
+    --------
+    >>> with serve() as server, HttpClient(server.url, headers=server.headers) as client:
+    ...     client.heartbeat() > 0
+    True
+    """
+    return _connected(Client, host, port, headers, ssl=ssl, timeout=timeout, tenant=tenant, database=database, allow_reset=allow_reset)
+
+
+async def AsyncHttpClient(  # noqa: N802 - Chroma's name
+    host: str = "localhost",
+    port: int = 8000,
+    ssl: bool = False,  # noqa: FBT001, FBT002 - Chroma's signature
+    headers: Mapping[str, str] | None = None,
+    *,
+    tenant: str = DEFAULT_TENANT,
+    database: str = DEFAULT_DATABASE,
+    timeout: float = _SECONDS,
+    allow_reset: bool = False,
+) -> AsyncClient:
+    """Return a client of a server whose verbs are awaited: ``client = await AsyncHttpClient(...)``. See `HttpClient`."""
+    options = {"tenant": tenant, "database": database, "allow_reset": allow_reset}
+    return await _aconnected(AsyncClient, host, port, headers, ssl=ssl, timeout=timeout, **options)
+
+
+def _connected(
+    kind: Callable[..., C], host: object, port: object, headers: object, *, ssl: bool, timeout: float = _SECONDS, **options: Any
+) -> C:
+    """Return a client of a server, once tenant and database (of the `options`) are known to be there."""
+    from chroma_nb.http.address import Address
+    from chroma_nb.http.backend import HttpBackend
+
+    backend = HttpBackend(Address.of(host, port, ssl=ssl, headers=headers), timeout=timeout)
+    try:
+        _ = backend.execute(_scope(**options)) if "tenant" in options else backend.execute(ops.Heartbeat())
+        client = kind(backend.execute, place=backend.place, **options)
+    except BaseException:
+        backend.close()
+        raise
+    client._release = weakref.finalize(client, backend.close)  # type: ignore[attr-defined]
+    return client
+
+
+async def _aconnected(
+    kind: Callable[..., C], host: object, port: object, headers: object, *, ssl: bool, timeout: float = _SECONDS, **options: Any
+) -> C:
+    from chroma_nb.http.address import Address
+    from chroma_nb.http.backend import AsyncHttpBackend
+
+    backend = AsyncHttpBackend(Address.of(host, port, ssl=ssl, headers=headers), timeout=timeout)
+    try:
+        await backend.execute(_scope(**options))
+        client = kind(backend.execute, place=backend.place, **options)
+    except BaseException:
+        await backend.close()
+        raise
+    client._release = backend.close  # type: ignore[attr-defined]
+    return client
+
+
+def _scope(*, tenant: object, database: object, **_: object) -> ops.GetDatabase:
+    return ops.GetDatabase(scope_name(tenant, "tenant"), scope_name(database, "database"))
+
+
+def AdminClient(  # noqa: N802 - Chroma's name
+    path: str | os.PathLike[str] | None = None, *, headers: Mapping[str, str] | None = None
+) -> Admin:
+    """Return a client that makes, lists and deletes tenants and databases of a store.
+
+    Parameters
+    ----------
+    path : str or Path, optional
+        The store's folder, or the URL of a server (with the `headers` it wants); by default the store in memory.
 
     Examples
     --------
@@ -156,7 +292,99 @@ def AdminClient(path: str | os.PathLike[str] | None = None) -> Admin:  # noqa: N
     ...     admin.get_tenant("default_tenant")
     {'name': 'default_tenant'}
     """
+    if isinstance(path, str) and path.startswith(("http://", "https://")):
+        return _connected(Admin, path, None, headers, ssl=False)
     return _made(Admin, path)
+
+
+def serve(
+    client: Any = None,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    token: str | None = "",
+    allow_reset: bool = False,
+    read_only: bool = False,
+) -> Server:
+    """Serve a store over HTTP from a thread of this process, so that any Chroma client reaches the same live data.
+
+    A cell that serves may be run again: the same store with the same options is served once.
+
+    Parameters
+    ----------
+    client : client or path, optional
+        Whose store to serve: a client's, the one in a folder, or by default the one in memory.
+    host : str
+        Address to listen on; by default only this machine gets through.
+    port : int
+        0 takes a free one.
+    token : str, optional
+        What clients must send; by default one that nobody can guess is made up, which ``server.headers`` holds. None lets
+        everyone in who reaches the port.
+    allow_reset : bool
+        Whether clients may delete everything at once.
+    read_only : bool
+        Refuse writes.
+
+    Returns
+    -------
+    Server
+        ``url``, ``headers``, code to paste (``python()``, ``js()``, ``curl()``), ``stop()``. Use it in a ``with`` block, or
+        let it run until the process ends.
+
+    Examples
+    --------
+    >>> with serve(token=None) as server, HttpClient(server.url) as client:
+    ...     client.count_collections() >= 0
+    True
+    """
+    from chroma_nb.http.call import Service
+    from chroma_nb.http.server import start
+
+    with _turn:
+        engine, release = _engine_of(client)
+        try:
+            key = _Serving(engine.place, host, port, token, allow_reset, read_only)
+            _make_room(key)
+            if key in _servers:
+                release()
+                return _servers[key]
+            service = Service(engine.execute, allow_reset=allow_reset, read_only=read_only)
+            made = start(service, token=token, host=host, port=port)
+        except BaseException:
+            release()
+            raise
+        made.released = release
+        _servers[key] = made
+        return made
+
+
+def _engine_of(client: Any) -> tuple[Engine, Callable[[], None]]:
+    """Return the engine of a client or a folder, held once more, and what lets it go (once)."""
+    if client is None or isinstance(client, (str, os.PathLike)):
+        engine, release = _held(client)
+    else:
+        found: Engine | None = getattr(client, "_engine", None)
+        if found is None:
+            raise InvalidTypeError(
+                f"client: expected a client of a store in this process, or a folder, got {type(client).__name__};"
+                " what a server holds is served already"
+            )
+        if found.closed:
+            raise ClosedError(f"the client of {found.place} is closed; make a new one")
+        engine, release = _held(found.folder)
+    waiting = [release]
+    return engine, lambda: waiting.pop()() if waiting else None
+
+
+def _make_room(key: _Serving) -> None:
+    """Forget servers that stopped; stop one that holds the very port with other options, for a cell was changed and run again."""
+    for other, server in list(_servers.items()):
+        if not server.running:
+            del _servers[other]
+        elif key.port and other != key and (other.store, other.host, other.port) == (key.store, key.host, key.port):
+            server.stop()
+            del _servers[other]
 
 
 def _close_all() -> None:

@@ -21,6 +21,8 @@ MAX_DIMENSION = 65_536
 _INFINITY = float("inf")
 RESERVED_KEYS = frozenset({"chroma:document"})
 """Metadata keys that Chroma keeps for itself."""
+_MARKS = "$#"
+"""First characters of operators and of Chroma's own fields: filters could not tell such keys from them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +118,12 @@ class Records:
 
     def check_lengths(self) -> None:
         """Refuse columns of unequal lengths."""
-        columns = {"embeddings": self.embeddings if self.embedded is None else self.embedded, "documents": self.documents, "metadatas": self.metadatas, "uris": self.uris}
+        columns = {
+            "embeddings": self.embeddings if self.embedded is None else self.embedded,
+            "documents": self.documents,
+            "metadatas": self.metadatas,
+            "uris": self.uris,
+        }
         wrong = {name: len(column) for name, column in columns.items() if column is not None and len(column) != len(self.ids)}
         if wrong:
             found = ", ".join(f"{name}: {length}" for name, length in {"ids": len(self.ids), **wrong}.items())
@@ -235,7 +242,7 @@ def _metadata(metadata: object, place: str, *, removals: bool) -> dict[str, Valu
         raise InvalidArgumentError(f"{place}: expected a non-empty dict; use None for a record without metadata")
     result: dict[str, Value | None] = {}
     for key, value in metadata.items():
-        if type(key) is not str or key in RESERVED_KEYS or not key.isascii() or not key:
+        if type(key) is not str or not key or key[0] in _MARKS or key in RESERVED_KEYS or not key.isascii():
             check_key(key, place)
         kind = type(value)
         if (  # the common cases, without a call per value
@@ -258,6 +265,8 @@ def check_key(key: object, place: str) -> None:
         raise InvalidTypeError(f"{place}: metadata keys must be str, got {type(key).__name__} {str(key)[:60]!r}")
     if not key:
         raise InvalidArgumentError(f"{place}: a metadata key must have at least one character")
+    if key[0] in _MARKS:
+        raise InvalidArgumentError(f"{place}: the key {key[:60]!r} starts like an operator of a filter ({key[0]}); rename it")
     if key in RESERVED_KEYS:
         raise InvalidArgumentError(f"{place}: the key {key!r} is reserved; choose another")
     check_text(key, f"{place}: key {key[:60]!r}")

@@ -47,7 +47,8 @@ def distances(space: Space, query: NDArray[np.float32], vectors: NDArray[np.floa
     if space == "l2":
         gap = b - a
         return np.asarray(np.einsum("ij,ij->i", gap, gap))
-    product = b @ a
+    # Not `b @ a`: BLAS sums a row in an order that depends on where the row lies, so that equal vectors would differ in the last bit.
+    product = np.einsum("ij,j->i", b, a)
     if space == "ip":
         return np.asarray(1.0 - product)
     lengths = np.sqrt(np.einsum("ij,ij->i", b, b)) * np.sqrt(a @ a)

@@ -29,7 +29,7 @@ import pandas as pd
 SHORTEST = 40
 """Characters of prose a docstring needs to say something worth finding."""
 
-DOCUMENT_LENGTH = 400
+DOCUMENT_LENGTH = 300
 """Most characters of a document: the name and the first paragraphs, which say what a thing is for."""
 
 NUMPY = (
@@ -50,12 +50,13 @@ LEFT_OUT = {
     *("antigravity", "this", "rlcompleter", "idlelib", "turtledemo", "tkinter", "turtle", "test", "tests", "site", "sitecustomize"),
     *("usercustomize", "distutils", "ensurepip", "lib2to3", "encodings", "pydoc_data", "xxlimited", "xxlimited_35", "xxsubtype", "nt"),
     *("macholib", "posix", "posixpath", "ntpath", "nturl2path", "genericpath", "sre_compile", "sre_constants", "sre_parse"),
-    *("bdb", "dummy", "expatbuilder", "minidom", "pulldom", "reduction", "tabnanny"),
+    *("bdb", "dummy", "expatbuilder", "minidom", "pulldom", "reduction", "tabnanny", "readline", "curses", "pdb", "imaplib", "optparse"),
+    *("wsgiref", "xmlrpc", "doctest", "pydoc", "pickletools", "symtable", "pyclbr", "modulefinder", "trace", "profile", "pstats", "dis"),
     *("aifc", "asynchat", "asyncore", "audioop", "cgi", "cgitb", "chunk", "crypt", "imghdr", "imp", "mailcap", "msilib", "nis", "nntplib"),
     *("ossaudiodev", "pipes", "smtpd", "sndhdr", "spwd", "sunau", "telnetlib", "uu", "xdrlib"),
 }
-"""Parts of the standard library that open, print or patch something when imported, need a display, implement another part, or are
-gone from newer versions."""
+"""Parts of the standard library that open, print or patch something when imported, need a display, implement another part, serve
+those who build tools, or are gone from newer versions."""
 
 BEST_KNOWN = {"pandas.DataFrame", "pandas.Series"}
 """Classes whose names go first where several have the same method."""
@@ -113,7 +114,7 @@ def library_docs(limit: int | None = None) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Index ``id``, such as "numpy.linalg.norm"; columns ``document`` (name and first paragraphs, at most 400 characters),
+        Index ``id``, such as "numpy.linalg.norm"; columns ``document`` (name and first paragraphs, at most 300 characters),
         ``library`` ("python", "numpy", "pandas"), ``module``, ``kind``, ``length`` (characters of the whole docstring),
         ``version`` (of the library) and ``parameters`` (list of names, None for none).
     """
@@ -186,7 +187,7 @@ def members(module: types.ModuleType, name: str, modules: set[str]) -> Iterator[
     exported = getattr(module, "__all__", None)
     prefix = "" if name == "builtins" else f"{name}."
     classes = []
-    for member in exported if exported is not None else sorted(vars(module)):
+    for member in sorted(vars(module) if exported is None else exported):  # numpy's __all__ has another order in every process
         thing = getattr(module, member, None)
         if member.startswith("_") or isinstance(thing, types.ModuleType):
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -182,7 +183,9 @@ class AsyncClient(ClientVerbs, Async):
 
     async def close(self) -> None:
         """Let go of the backend; safe to call twice."""
-        self._close()
+        released = self._close()
+        if inspect.isawaitable(released):
+            await released
 
     async def __aenter__(self) -> Self:
         """Return the client."""

@@ -326,7 +326,7 @@ class ClientSteps:
         database: str,
         place: str,
         allow_reset: bool = False,
-        release: Callable[[], None] | None = None,
+        release: Callable[[], Any] | None = None,
     ) -> None:
         self._execute = execute
         self.tenant = scope_name(tenant, "tenant")
@@ -416,10 +416,10 @@ class ClientSteps:
         info: CollectionInfo = self._execute(ops.GetCollectionById(collection))
         return info
 
-    def _close(self) -> None:
+    def _close(self) -> Any:
+        """Give the backend up; what doing so returns is to be awaited by asynchronous clients."""
         release, self._release = self._release, None
-        if release is not None:
-            release()
+        return None if release is None else release()
 
 
 def _check_function(function: Any) -> None:

@@ -12,7 +12,6 @@ show what the caller sees. A `stream` is the same for verbs that give many items
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
@@ -115,6 +114,8 @@ async def adrive(steps: Generator[Op[Any], Any, R], execute: Callable[[Op[Any]],
 
 async def _awaited(op: Op[Any], execute: Callable[[Op[Any]], Awaitable[Any]]) -> Any:
     if isinstance(op, Local):
+        import asyncio  # only here: it costs a synchronous client a good part of its start
+
         return await asyncio.to_thread(op.work)
     if isinstance(op, Callback):
         reply = op.work()

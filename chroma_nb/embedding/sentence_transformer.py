@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import importlib.metadata
 import importlib.util
 import json
 import logging
@@ -264,9 +263,11 @@ def _folder(path: str) -> str:
 
 def _packaged_folder() -> Path | None:
     """Return the model's folder in the installed package; the package itself is not imported."""
+    from importlib import metadata  # slow to import, and not needed before a model is
+
     try:
-        folder = Path(str(importlib.metadata.distribution(WEIGHTS_PACKAGE).locate_file(_WEIGHTS_FOLDER)))
-    except importlib.metadata.PackageNotFoundError:
+        folder = Path(str(metadata.distribution(WEIGHTS_PACKAGE).locate_file(_WEIGHTS_FOLDER)))
+    except metadata.PackageNotFoundError:
         return None
     return folder if (folder / "model.safetensors").is_file() else None
 

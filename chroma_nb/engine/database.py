@@ -7,7 +7,7 @@ Theory of operation
 * Writes of all threads and processes go one at a time, under a lock of the kernel's (`write.lock`, released when its
   holder dies) that also covers every checkpoint: SQLite before 3.51.3 can corrupt a WAL when one connection commits while
   another checkpoints (sqlite.org/wal.html, "The WAL-reset bug"), so automatic checkpoints are off.
-* After a fork the child opens everything anew and never touches the parent's connections (sqlite.org/howtocorrupt.html).
+* No connection is open while the process is forked; parent and child each open their own afterwards (`engine.forking`).
 * A store without a folder lives in memory behind one connection and one lock.
 
 Only this package knows SQLite; its errors leave here translated.
@@ -22,13 +22,14 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from chroma_nb.engine import schema
+from chroma_nb.engine.forking import Gate
 from chroma_nb.engine.interrupts import Postponed
 from chroma_nb.errors import (
     ChromaError,
@@ -46,10 +47,16 @@ CACHES = "caches"
 _LOCK = "write.lock"
 BUSY_TIMEOUT = 30.0
 _SLICE = 0.1
-_LARGEST_WAL = 32 << 20
+_LARGE_WAL = 4 << 20
+_LARGEST_WAL = 256 << 20
+"""Past this a write folds the WAL into the records file itself; before, that is left to a pause in the writing."""
 _KEPT_READERS = 8
+_FORK_PATIENCE = 5.0
 
 _databases: weakref.WeakSet[Database] = weakref.WeakSet()
+_torn: set[str] = set()
+"""In a forked child: the places that another thread of the parent was using at that moment."""
+_abandoned: list[Any] = []
 
 
 class _Still(sqlite3.Connection):
@@ -83,7 +90,8 @@ class Database:
 
     def _renew(self) -> None:
         """Start with fresh locks and connections (at birth, and in a forked child)."""
-        self._pid = os.getpid()
+        self._gate = Gate()
+        self._quiet = True
         self._writer = threading.Lock()
         self._memory_turn = threading.Lock()
         self._readers: deque[sqlite3.Connection] = deque()
@@ -91,6 +99,7 @@ class Database:
             self._file_lock = FileLock(self.folder / _LOCK, thread_local=False, mode=0o600)
 
     def _open(self, folder: Path) -> None:
+        self._check_whole()
         records = folder / RECORDS
         if folder.exists() and not folder.is_dir():
             raise InvalidArgumentError(f"path {str(folder)!r}: is a file; give the folder the store is to live in")
@@ -155,6 +164,14 @@ class Database:
             cached_statements=256,
             factory=_Still if still else sqlite3.Connection,
         )
+        try:
+            self._configure(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _configure(self, connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA page_size = {schema.PAGE_SIZE}")
         if self.folder is not None and not self.read_only:
             schema.is_ours(connection, self.place)  # before anything is written into what may be another program's
@@ -163,15 +180,15 @@ class Database:
             connection.execute("PRAGMA wal_autocheckpoint = 0")
         connection.execute("PRAGMA cache_size = -32768")
         connection.execute("PRAGMA trusted_schema = OFF")
-        return connection
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
         """Give a connection inside a transaction that sees one committed state."""
-        with self.translating():
+        with self.translating(), self._gate.passing():
             self._check_usable()
             if self.folder is None:
                 with self._memory_turn:
+                    self._check_usable()
                     yield from self._reading(self._memory)
                 return
             connection = self._taken()
@@ -197,16 +214,17 @@ class Database:
     @contextlib.contextmanager
     def write(self) -> Iterator[tuple[sqlite3.Connection, Postponed]]:
         """Give a connection inside the one write transaction; it commits at the end, or undoes itself on any exception."""
-        with self.translating():
+        with self.translating(), self._gate.passing():
             self._check_usable()
             if self.read_only:
                 raise ReadOnlyError(f"{self.place}: open for reading only; open it from a folder you may write to")
             with Postponed() as interrupt, self._exclusively(interrupt):
+                self._check_usable()
                 connection = self._memory if self.folder is None else self._taken()
                 try:
                     yield from self._writing(connection, interrupt)
                     if self.folder is not None:
-                        self._checkpoint_if_large(connection)
+                        self._checkpoint_from(_LARGEST_WAL, connection)
                 finally:
                     if self.folder is not None:
                         self._give_back(connection)
@@ -284,9 +302,20 @@ class Database:
                 f"{self.place}: another process has been writing for {BUSY_TIMEOUT:.0f} s; try again, or stop the other notebook"
             )
 
-    def _checkpoint_if_large(self, connection: sqlite3.Connection) -> None:
+    def fold(self) -> None:
+        """Fold the WAL into the records file if it has grown; for whoever has time for it."""
+        if self.folder is None or self.read_only or self._closed or self.is_gone():
+            return
+        with self.translating(), self._gate.passing(), Postponed() as interrupt, self._exclusively(interrupt):
+            connection = self._taken()
+            try:
+                self._checkpoint_from(_LARGE_WAL, connection)
+            finally:
+                self._give_back(connection)
+
+    def _checkpoint_from(self, size: int, connection: sqlite3.Connection) -> None:
         try:
-            if Path(f"{self.place}-wal").stat().st_size > _LARGEST_WAL:
+            if Path(f"{self.place}-wal").stat().st_size > size:
                 self._checkpoint(connection)
         except (OSError, sqlite3.Error):
             # The commit is durable in the WAL; a checkpoint that fails (a full disk) is tried again after the next write.
@@ -307,9 +336,17 @@ class Database:
         except OSError:
             return True
 
+    def _check_whole(self) -> None:
+        if self.place in _torn:
+            raise StoreError(
+                f"{self.place}: another thread was using the store when this process was forked, so it cannot be used here;"
+                " start worker processes with multiprocessing's 'spawn', or before the threads"
+            )
+
     def _check_usable(self) -> None:
         if self._closed:
             raise ClosedError(f"the client of {self.place} is closed; make a new one")
+        self._check_whole()
         if self.is_gone():
             raise StoreError(f"{self.place}: removed or replaced while it was open; close this client and make a new one")
 
@@ -335,14 +372,43 @@ class Database:
             return ReadOnlyError(f"{self.place}: cannot be written ({text})")
         if "locked" in text or "busy" in text:
             return DatabaseBusyError(f"{self.place}: another program holds the file ({text}); try again when it is done")
+        if "unable to open" in text and self.read_only:
+            return ReadOnlyError(
+                f"{self.place}: the last writes are in its -wal file, which cannot be read where nothing may be written;"
+                " copy the folder to a place where you may write"
+            )
         if "malformed" in text or "not a database" in text or "decode to UTF-8" in text:
             return DatabaseCorruptedError(f"{self.place}: damaged ({text}); restore it from a backup")
         return StoreError(f"{self.place}: {text}; what was committed before is intact")
 
-    def after_fork(self) -> None:
-        """Leave the parent's connections alone and start afresh (called in the child)."""
-        # Closing an inherited connection would drop the parent's POSIX locks, so it is kept alive, untouched.
-        _abandoned.extend(self._readers)
+    def before_fork(self) -> None:
+        """Let everybody finish and let go of the file (called in the parent)."""
+        self._quiet = self._gate.shut(_FORK_PATIENCE)
+        if self.folder is None or not self._quiet:
+            return
+        with contextlib.suppress(sqlite3.Error, OSError):
+            if self.read_only:
+                self._close_readers()
+                return
+            # The last to close a file folds its WAL, under the lock as always. Who finds it taken is not the last.
+            with contextlib.suppress(Timeout):
+                self._file_lock.acquire(timeout=0)
+            try:
+                self._close_readers()
+            finally:
+                if self._file_lock.is_locked:
+                    self._file_lock.release()
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        self._gate.open()
+
+    def after_fork_in_child(self) -> None:
+        """Start afresh, with locks and connections of our own."""
+        if not self._quiet:
+            _torn.add(self.place)
+            # Closing an inherited connection would drop the parent's POSIX locks, so it is kept alive, untouched.
+            _abandoned.extend(self._readers)
         self._renew()
 
     def close(self) -> None:
@@ -350,6 +416,12 @@ class Database:
         if self._closed:
             return
         self._closed = True
+        if self.place in _torn:
+            return
+        with self._gate.passing():
+            self._close()
+
+    def _close(self) -> None:
         if self.folder is None:
             with self._memory_turn:
                 self._memory.close()
@@ -368,13 +440,17 @@ class Database:
             self._readers.pop().close()
 
 
-_abandoned: list[Any] = []
+def _of_each(method: Callable[[Database], None]) -> Callable[[], None]:
+    def called() -> None:
+        for database in list(_databases):
+            method(database)
 
-
-def _after_fork_in_child() -> None:
-    for database in list(_databases):
-        database.after_fork()
+    return called
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+    os.register_at_fork(
+        before=_of_each(Database.before_fork),
+        after_in_parent=_of_each(Database.after_fork_in_parent),
+        after_in_child=_of_each(Database.after_fork_in_child),
+    )

@@ -89,6 +89,7 @@ class Indexer:
                 self._building = identifier
                 self._wanted.pop(identifier, None)
                 try:
+                    self._database.fold()
                     self.maintain(identifier, lambda _: not self._stopping.is_set())
                 except Exception as error:  # noqa: BLE001 - hnswlib's and numpy's too: only a cache is concerned
                     _log.warning(

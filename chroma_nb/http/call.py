@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -98,8 +99,8 @@ class Call:
         """Parse ``where`` and ``where_document``; null and {} are no filter."""
         where, where_document = body.get("where"), body.get("where_document")
         return both(
-            parse_where(thawed(where) if where else None, self.speaker.rules),
-            parse_where_document(where_document or None, self.speaker.rules),
+            parse_where(None if where == {} else thawed(where), self.speaker.rules),
+            parse_where_document(None if where_document == {} else where_document, self.speaker.rules),
         )
 
     def ids(self, body: Mapping[str, Any]) -> list[str] | None:
@@ -107,6 +108,8 @@ class Call:
         ids = body.get("ids")
         if ids is None or (ids == [] and self.v1):
             return None
+        if not isinstance(ids, list):
+            raise InvalidTypeError(f"ids: expected a list of texts, got {type(ids).__name__}")
         return [] if ids == [] else list(dict.fromkeys(parse_ids(ids, unique=False)))
 
     def include(self, body: Mapping[str, Any], default: tuple[str, ...]) -> list[str]:
@@ -121,7 +124,9 @@ class Call:
     def number(self, source: Mapping[str, Any], name: str, default: int | None, lowest: int = 0, highest: int = INT_MAX) -> int | None:
         """Parse a whole number of the body or the query string."""
         given = source.get(name)
-        if isinstance(given, str) and given.lstrip("-").isdecimal():
+        if isinstance(given, str) and source is self.request.query and re.fullmatch(r"-?[0-9]{1,19}", given):
+            given = int(given)
+        elif isinstance(given, float) and given.is_integer():  # JSON does not tell 10.0 from 10
             given = int(given)
         if given is None:
             return default

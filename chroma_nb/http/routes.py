@@ -92,7 +92,7 @@ class Found:
     parts: Mapping[str, str]
 
 
-def path_of(name: str, **parts: str) -> str:
+def path_of(route: str, /, **parts: str) -> str:
     """Return the v2 path of a route, with `parts` percent-encoded.
 
     Examples
@@ -100,7 +100,7 @@ def path_of(name: str, **parts: str) -> str:
     >>> path_of("tenant.get", tenant="a b")
     '/api/v2/tenants/a%20b'
     """
-    return "/api/v2" + ROUTES[name].v2.format(**{key: quote(value, safe="") for key, value in parts.items()})
+    return "/api/v2" + ROUTES[route].v2.format(**{key: quote(value, safe="") for key, value in parts.items()})
 
 
 def resolve(method: str, path: str) -> Found | set[str]:
@@ -136,7 +136,7 @@ def _matched(template: str | None, pieces: list[str]) -> dict[str, str] | None:
         return None
     parts = {}
     for want, piece in zip(wanted, pieces, strict=True):
-        if want.startswith("{"):
+        if want.startswith("{") and piece:
             parts[want[1:-1]] = unquote(piece)
         elif want != piece:
             return None

@@ -39,7 +39,7 @@ def answer(service: Service, request: Request) -> Reply:
             raise AuthorizationError("this server is read-only; start it without --read-only to write")
         reply = _HANDLERS[found.route.name](Call(service, found, request, speaker))
     except ChromaError as error:
-        return refusal(error.status, speaker.error(error))
+        return refusal(*speaker.refusal(error, of_collection=found.route.name.startswith(("collection.", "records."))))
     except RecursionError:
         return refusal(400, {"error": "InvalidArgumentError", "message": "body: nested too deeply"})
     return Reply(201 if found.route.name == "records.add" else 200, dumps(reply), _JSON)
@@ -98,6 +98,8 @@ def _get_tenant(call: Call) -> Any:
 
 
 def _update_tenant(call: Call) -> Any:
+    if not isinstance(call.body().get("resource_name"), (str, type(None))):
+        raise InvalidTypeError("resource_name: expected a text")
     call.service.execute(ops.GetTenant(call.part("tenant")))
     return call.done()
 
@@ -137,7 +139,9 @@ def _create_collection(call: Call) -> Any:
     given = body.get("metadata")
     metadata = None if given is None else collection_metadata(thawed(given))
     configuration = parse_configuration(metadata, _configuration(body))
-    get_or_create = bool(body.get("get_or_create"))
+    get_or_create = body.get("get_or_create") or False
+    if not isinstance(get_or_create, bool):
+        raise InvalidTypeError(f"get_or_create: expected true or false, got {type(get_or_create).__name__}")
     name = collection_name(_name(call), CHROMA_NAMES)
     op = ops.CreateCollection(*call.scope, name, metadata, configuration, get_or_create=get_or_create)
     return call.speaker.collection(call.service.execute(op))

@@ -6,12 +6,14 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from chroma_nb import ops
 from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.http.call import Call, Handler
 from chroma_nb.http.serving_records import columns
 from chroma_nb.http.wire import parse_wire_vectors
+from chroma_nb.records import parse_vectors
 
 _PAGE = 100_000
 
@@ -84,17 +86,28 @@ def _get_layout(call: Call) -> Any:
 
 def _put_layout(call: Call) -> Any:
     body = call.body()
-    coordinates = np.asarray(body.get("coordinates"), dtype=np.float32)
-    ids = body.get("ids")
-    if not isinstance(ids, list) or coordinates.ndim != 2 or len(coordinates) != len(ids):
-        raise InvalidArgumentError("coordinates: expected two or three numbers for each of ids")
+    coordinates, ids = _coordinates(body.get("coordinates")), body.get("ids")
+    if not isinstance(ids, list) or not all(isinstance(name, str) for name in ids):
+        raise InvalidArgumentError("ids: expected a list of texts")
+    if len(coordinates) != len(ids):
+        raise InvalidArgumentError(f"coordinates: expected one point for each of {len(ids)} ids, got {len(coordinates)}")
     call.service.execute(ops.PutLayout(call.collection, _text(body, "key"), call.number(body, "version", 0) or 0, ids, coordinates))
     return {}
 
 
+def _coordinates(given: object) -> NDArray[np.float32]:
+    if given == []:
+        return np.empty((0, 2), dtype=np.float32)
+    points = parse_vectors(given, "coordinates") if isinstance(given, list) else np.empty((0, 0), dtype=np.float32)
+    if points.shape[1] not in (2, 3):
+        raise InvalidArgumentError("coordinates: expected a list of points, two or three numbers each")
+    return points
+
+
 def _build_index(call: Call) -> Any:
-    call.service.execute(ops.BuildIndex(call.collection))
-    return {}
+    added: list[int] = []
+    call.service.execute(ops.BuildIndex(call.collection, added.append))
+    return {"added": sum(added)}
 
 
 HANDLERS: dict[str, Handler] = {

@@ -13,8 +13,7 @@ from chroma_nb.http.wire import parse_wire_records, parse_wire_vectors
 from chroma_nb.results import GetResult, QueryResult, plain_metadata
 
 
-def _records(call: Call, *, removals: bool) -> Any:
-    body = call.body()
+def _records(call: Call, body: dict[str, Any], *, removals: bool) -> Any:
     limit = call.service.limits.rows
     ids = body.get("ids")
     if isinstance(ids, list) and len(ids) > limit:
@@ -34,21 +33,22 @@ def _written(call: Call, written: Any) -> Any:
 
 
 def _add(call: Call) -> Any:
-    if call.body().get("ids") == []:
-        return call.done()
-    records = _records(call, removals=False)
+    body = call.body()
+    if body.get("ids") == []:
+        return _nothing(call, call.done())
+    records = _records(call, body, removals=False)
     _needs_embeddings(records)
     return _written(call, call.service.execute(ops.Add(call.collection, records)))
 
 
 def _upsert(call: Call) -> Any:
-    records = _records(call, removals=True)
+    records = _records(call, call.body(), removals=True)
     _needs_embeddings(records)
     return _written(call, call.service.execute(ops.Upsert(call.collection, records)))
 
 
 def _update(call: Call) -> Any:
-    return _written(call, call.service.execute(ops.Update(call.collection, _records(call, removals=True))))
+    return _written(call, call.service.execute(ops.Update(call.collection, _records(call, call.body(), removals=True))))
 
 
 def columns(call: Call, records: GetResult, include: list[str]) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def _get(call: Call) -> Any:
     include = call.include(body, ("metadatas", "documents"))
     ids = call.ids(body)
     if ids == []:
-        return columns(call, GetResult([]), include)
+        return _nothing(call, columns(call, GetResult([]), include))
     limit = call.number(body, "limit", None)
     most = None if call.v1 and limit == 0 else limit
     op = ops.Get(call.collection, ids, call.filter(body), most, call.number(body, "offset", 0) or 0, frozenset(include))
@@ -85,16 +85,23 @@ def _query(call: Call) -> Any:
     include = call.include(body, ("metadatas", "documents", "distances"))
     vectors, missing = parse_wire_vectors(body.get("query_embeddings") or None, "query_embeddings")
     if vectors is None or missing is not None:
-        return {**columns(call, GetResult([]), include), "distances": []}
+        return _nothing(call, {**columns(call, GetResult([]), include), "distances": []})
     wanted = call.number(body, "n_results", 10) or 0
     limit = call.service.limits.results
     if wanted * len(vectors) > limit:
         raise TooManyRowsError(f"n_results: {wanted:,} for each of {len(vectors):,} vectors; this server answers with {limit:,} at most")
     ids = call.ids(body)
     if not wanted or ids == []:
-        return _nested(call, QueryResult(_empty(include), [0] * len(vectors), np.empty(0) if "distances" in include else None), include)
+        empty = QueryResult(_empty(include), [0] * len(vectors), np.empty(0) if "distances" in include else None)
+        return _nothing(call, _nested(call, empty, include))
     op = ops.Query(call.collection, vectors, wanted, ids, call.filter(body), frozenset(include))
     return _nested(call, call.service.execute(op), include)
+
+
+def _nothing(call: Call, reply: Any) -> Any:
+    """Return what a call that asks for nothing gets, if the collection is there."""
+    call.service.execute(ops.GetCollectionById(call.collection))
+    return reply
 
 
 def _empty(include: list[str]) -> GetResult:
@@ -124,8 +131,11 @@ def _delete(call: Call) -> Any:
     ids, where = call.ids(body), call.filter(body)
     if ids == []:
         raise InvalidArgumentError("ids: expected at least one id")
-    if not call.v1 and ids is None and not body.get("where") and not body.get("where_document"):
-        return {"deleted": 0}
+    everything = call.speaker.typed and body.get("where") == {}  # one of our clients, and it means it
+    if not everything and ids is None and not body.get("where") and not body.get("where_document"):
+        if call.v1:
+            raise InvalidArgumentError("give ids, where or where_document; to delete everything, delete the collection itself")
+        return _nothing(call, {"deleted": 0})
     gone: list[str] = []
     if call.v1:
         gone = call.service.execute(ops.Get(call.collection, ids, where, include=frozenset())).ids

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from chroma_nb.errors import InvalidArgumentError, InvalidTypeError
 from chroma_nb.records import Records, Vectors, parse_ids, parse_metadatas, parse_texts, parse_vectors
-from chroma_nb.scalars import Instant, Value
+from chroma_nb.scalars import INT_MAX, INT_MIN, Instant, Value, zone_of
 
 
 def dumps(value: Any) -> bytes:
@@ -68,11 +68,11 @@ def parse_wire_records(body: Mapping[str, Any], *, removals: bool) -> Records:
     vectors, embedded = parse_wire_vectors(body.get("embeddings"), "embeddings")
     documents, metadatas, uris = body.get("documents"), body.get("metadatas"), body.get("uris")
     records = Records(
-        parse_ids(body.get("ids"), unique=False),
+        parse_ids(_list(body.get("ids"), "ids"), unique=False),
         vectors,
-        None if documents is None else parse_texts(documents, "documents"),
+        None if documents is None else parse_texts(_list(documents, "documents"), "documents"),
         None if metadatas is None else parse_metadatas([thawed(metadata) for metadata in _list(metadatas, "metadatas")], removals=removals),
-        None if uris is None else parse_texts(uris, "uris"),
+        None if uris is None else parse_texts(_list(uris, "uris"), "uris"),
         embedded,
     )
     records.check_lengths()
@@ -113,10 +113,18 @@ def _chosen(column: Any, kept: Iterable[int]) -> Any:
 def thawed(value: Any) -> Any:
     """Read back what was written of metadata or a filter: ``{"ns": ..., "zone": ...}`` objects become instants."""
     if isinstance(value, dict):
-        if value.keys() == {"ns", "zone"} and isinstance(value["ns"], int) and isinstance(value["zone"], (str, type(None))):
-            return Instant(value["ns"], value["zone"])
+        if value.keys() == {"ns", "zone"} and type(value["ns"]) in (int, float) and isinstance(value["zone"], (str, type(None))):
+            return _instant(value["ns"], value["zone"])
         return {key: thawed(inner) for key, inner in value.items()}
     return [thawed(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _instant(ns: float, zone: str | None) -> Instant:
+    if ns != int(ns) or not INT_MIN < ns <= INT_MAX:
+        raise InvalidArgumentError(f"ns: {ns} is outside the years 1677 to 2262 that nanoseconds can count")
+    if zone is not None:
+        zone_of(zone)
+    return Instant(int(ns), zone)
 
 
 def parse_stored_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Value] | None:

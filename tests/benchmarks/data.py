@@ -162,7 +162,8 @@ def _metadatas(random: np.random.Generator, clusters: NDArray[np.int64]) -> list
 def save(data: Data, folder: Path) -> None:
     """Write everything an engine gets to see into `folder`: vectors as npz, the rest as JSON."""
     rows = {"stored": data.stored, "added": data.added, "changed": data.changed}
-    np.savez(folder / "vectors.npz", queries=data.queries, **{name: each.vectors for name, each in rows.items()})
+    vectors: dict[str, Any] = {"queries": data.queries, **{name: each.vectors for name, each in rows.items()}}
+    np.savez(folder / "vectors.npz", **vectors)
     texts = {name: {"ids": each.ids, "documents": each.documents, "metadatas": each.metadatas} for name, each in rows.items()}
     rest = {"filters": data.filters, "deleted": data.deleted, "wanted": data.wanted}
     (folder / "records.json").write_text(json.dumps({**texts, **rest}), "utf-8")

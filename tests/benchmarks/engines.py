@@ -49,7 +49,7 @@ class Engine(Protocol):
 
 
 class ChromaNb:
-    """This package."""
+    """The package of this repository."""
 
     def __init__(self, folder: Path) -> None:
         import pandas as pd
@@ -91,7 +91,8 @@ class ChromaNb:
 
     def count(self, where: Where) -> int:
         """Return how many records match."""
-        return self._collection.count(where)
+        number: int = self._collection.count(where)
+        return number
 
     def ids(self, answer: Any) -> list[list[str]]:
         """Return the ids of a query's frame or of a get's."""
@@ -158,7 +159,7 @@ class Chroma:
         self._client.close()
 
 
-ENGINES: dict[str, type[ChromaNb] | type[Chroma]] = {"chroma_nb": ChromaNb, "chromadb": Chroma}
+ENGINES: dict[str, type[ChromaNb | Chroma]] = {"chroma_nb": ChromaNb, "chromadb": Chroma}
 
 FIRST_ANSWER = {
     "chroma_nb": (

@@ -107,7 +107,7 @@ def _spread(values: list[float] | list[int]) -> float:
 
 def table(all_lines: list[Line]) -> str:
     """Return the report as a Markdown table."""
-    rows = [("", OURS, THEIRS, "ratio", "target", "", "recall, ours / theirs", "slowest / quickest round")]
+    rows: list[tuple[str, ...]] = [("", OURS, THEIRS, "ratio", "target", "", "recall, ours / theirs", "slowest / quickest round")]
     for line in all_lines:
         unit = _size if line.block in {"memory", "disk"} else _time
         verdict = {None: "", True: "met", False: "MISSED"}[line.met]

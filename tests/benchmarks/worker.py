@@ -45,9 +45,7 @@ class Session:
 
     def _queries(self, name: str, number: int) -> Times:
         where, document = self._data.filters[name]
-        return self._timed(
-            *(lambda i=i: self._engine.query(self._data.queries[i : i + 1], where, document) for i in range(number))  # type: ignore[misc]
-        )
+        return self._timed(*(lambda i=i: self._engine.query(self._data.queries[i : i + 1], where, document) for i in range(number)))
 
     def ingest(self) -> Times:
         """Store everything, up to the first answer."""
@@ -79,8 +77,7 @@ class Session:
 
     def query_100(self) -> Times:
         """Ask 100 queries in one call."""
-        times = [self._timed(lambda: self._engine.query(self._data.queries))[0] for _ in range(5)]
-        return times
+        return [self._timed(lambda: self._engine.query(self._data.queries))[0] for _ in range(5)]
 
     def query_1pct(self) -> Times:
         """Ask under a filter that one record in a hundred passes."""
@@ -96,7 +93,7 @@ class Session:
 
     def get_ids(self) -> Times:
         """Get 100 records by id."""
-        return self._timed(*(lambda ids=ids: self._engine.get(ids) for ids in self._data.wanted))  # type: ignore[misc]
+        return self._timed(*(lambda ids=ids: self._engine.get(ids) for ids in self._data.wanted))
 
     def get_where(self) -> Times:
         """Get a quarter of all records by a filter."""

@@ -257,7 +257,7 @@ NAMES = (
 def names(scene: Scene) -> None:
     for name in NAMES:
         scene(name[:20] + (f"~{len(name)}" if len(name) > 20 else ""), lambda name=name: scene.collection(name))
-    scene("not a str", lambda: scene.collection(7))
+    scene("not a str", lambda: scene.client.create_collection(7))
 
 
 def collections(scene: Scene) -> None:

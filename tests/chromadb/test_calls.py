@@ -45,8 +45,6 @@ DIFFERENT: dict[tuple[str, str], str] = {
     ("edges", "only a None value"): _ABSENT,
     ("edges", "infinity"): _LOST,
     ("edges", "int beyond 64 bits"): _LOST,
-    ("edges", "key with a dollar"): _KEYS,
-    ("edges", "key with a hash"): _KEYS,
     ("edges", "chroma key"): _KEYS,
     ("edges", "numpy int"): _NUMPY,
     ("edges", "numpy float"): _NUMPY,

@@ -8,15 +8,21 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
+
+from typing_extensions import Self
 
 import chroma_nb
 from chroma_nb import ops
 from chroma_nb.client.client import Admin, AsyncClient
 from chroma_nb.client.collection import AsyncCollection
 from chroma_nb.engine.engine import Engine
+from chroma_nb.http.call import Service
+from chroma_nb.http.server import start
+from tests.contract.chroma_server import ChromaServer
 
 DEFAULTS = {"tenant": "default_tenant", "database": "default_database"}
 
@@ -116,6 +122,62 @@ class Asynchronous(Backend):
         return Admin(self._engine.execute, place=self._engine.place)
 
 
+class Http(Backend):
+    """A client of our own server, which serves a store in a folder from a thread of this process."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._engine = Engine(folder, allow_reset=True)
+        self._server = start(Service(self._engine.execute, allow_reset=True), token="")
+
+    def dispose(self) -> None:
+        super().dispose()
+        self._server.stop()
+        self._engine.close()
+
+    def _client(self, **options: Any) -> Any:
+        return chroma_nb.HttpClient(self._server.url, headers=self._server.headers, **options)
+
+    def _admin(self) -> Any:
+        return chroma_nb.AdminClient(self._server.url, headers=self._server.headers)
+
+
+class AsynchronousHttp(Http):
+    """The same with an asynchronous client."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._loop = asyncio.new_event_loop()
+
+    def dispose(self) -> None:
+        super().dispose()
+        self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        self._loop.close()
+
+    def _client(self, **options: Any) -> Any:
+        connecting = chroma_nb.AsyncHttpClient(self._server.url, headers=self._server.headers, **options)
+        return Awaited(self._loop, self._loop.run_until_complete(connecting))
+
+
+class Chroma(Backend):
+    """A client of Chroma's own server, which all tests share: it is emptied for each."""
+
+    _server: ChromaServer | None = None
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        if Chroma._server is None:
+            Chroma._server = ChromaServer.started(os.environ[CHROMA_PYTHON])
+        self._url = Chroma._server.url
+        self.client().reset()
+
+    def _client(self, **options: Any) -> Any:
+        return chroma_nb.HttpClient(self._url, **options)
+
+    def _admin(self) -> Any:
+        return chroma_nb.AdminClient(self._url)
+
+
 class Awaited:
     """An asynchronous client or collection whose calls are run to their end at once."""
 
@@ -149,7 +211,7 @@ class Awaited:
             except StopAsyncIteration:
                 return
 
-    def __enter__(self) -> Awaited:
+    def __enter__(self) -> Self:
         self._loop.run_until_complete(self._target.__aenter__())
         return self
 
@@ -171,7 +233,12 @@ BACKENDS: dict[str, type[Backend]] = {
     "persistent": Persistent,
     "reopened": Reopened,
     "async": Asynchronous,
+    "http": Http,
+    "http-async": AsynchronousHttp,
+    "chroma": Chroma,
 }
+CHROMA_PYTHON = "CHROMA_PYTHON"
+"""Variable that names the interpreter of an environment with Chroma; without it there is no server of Chroma's to ask."""
 EVERY_FIELD = frozenset({"documents", "embeddings", "metadatas", "uris"})
 
 
@@ -186,6 +253,13 @@ def everything(client: Any) -> dict[str, Any]:
     """Return all collections of a client's database: name to version, metadata, configuration and content."""
     infos = client._execute(ops.ListCollections(client.tenant, client.database))
     return {
-        info.name: (info.version, info.count, info.dimension, repr(info.metadata), info.configuration, content(client.get_collection(info.name)))
+        info.name: (
+            info.version,
+            info.count,
+            info.dimension,
+            repr(info.metadata),
+            info.configuration,
+            content(client.get_collection(info.name)),
+        )
         for info in infos
     }

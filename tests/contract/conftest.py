@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.contract.backends import BACKENDS, Backend
+from tests.contract.backends import BACKENDS, CHROMA_PYTHON, Backend
+from tests.contract.differences import difference
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -23,6 +25,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]:
+    if request.param == "chroma":
+        if CHROMA_PYTHON not in os.environ:
+            pytest.skip(f"{CHROMA_PYTHON} names no interpreter with Chroma's server")
+        reason = difference(request.node)
+        if reason is not None:
+            pytest.skip(f"Chroma's server: {reason}")
     made = BACKENDS[request.param](tmp_path / "store")
     yield made
     made.dispose()

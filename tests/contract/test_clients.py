@@ -187,13 +187,14 @@ def test_tenants_and_databases_keep_collections_apart(backend: Backend) -> None:
 
 def test_a_scope_that_does_not_exist_changes_nothing(backend: Backend) -> None:
     client = backend.client()
-    for call in (
+    calls: list[Callable[[], Any]] = [
         lambda: client.set_tenant("nobody"),
         lambda: client.set_database("nowhere"),
         lambda: backend.client(tenant="nobody"),
         lambda: backend.client(database="nowhere"),
-    ):
-        with pytest.raises(NotFoundError, match="nobody|nowhere"):
+    ]
+    for call in calls:
+        with pytest.raises(NotFoundError, match=r"nobody|nowhere"):
             call()
     assert (client.tenant, client.database) == ("default_tenant", "default_database")
 
@@ -300,7 +301,7 @@ def test_a_function_of_ones_own_must_be_given_again(client: Any) -> None:
 def test_another_embedding_function_is_a_conflict(client: Any) -> None:
     client.create_collection("texts", embedding_function=HashingEmbeddingFunction(64))
     for call in (client.get_collection, lambda name, function: client.get_or_create_collection(name, embedding_function=function)):
-        with pytest.raises(EmbeddingFunctionConflictError, match="collection 'texts'.*'hashing'.*dimension"):
+        with pytest.raises(EmbeddingFunctionConflictError, match=r"collection 'texts'.*'hashing'.*dimension"):
             call("texts", HashingEmbeddingFunction(32))
     assert client.get_collection("texts", None).count() == 0
     assert client.get_collection("texts", HashingEmbeddingFunction(64)).count() == 0
@@ -311,7 +312,9 @@ def test_good_names(client: Any, name: str) -> None:
     assert client.create_collection(name, embedding_function=None).name == name
 
 
-@pytest.mark.parametrize("name", ["ab", "a" * 64, "-ab", "ab-", "Abc", "abC", "a..b", "192.168.0.1", "a b", "a/b", "naïve", "", "abc\n", 5, None, b"abc"])
+@pytest.mark.parametrize(
+    "name", ["ab", "a" * 64, "-ab", "ab-", "Abc", "abC", "a..b", "192.168.0.1", "a b", "a/b", "naïve", "", "abc\n", 5, None, b"abc"]
+)
 def test_bad_names_make_no_collection(client: Any, name: Any) -> None:
     for call in (client.create_collection, client.get_or_create_collection):
         with pytest.raises(InvalidArgumentError, match="collection name"):
@@ -328,7 +331,7 @@ def test_collections_are_equal_by_id_and_client(client: Any, docs: Any) -> None:
 
 
 def test_errors_have_a_status_and_a_code(client: Any, docs: Any) -> None:
-    calls = {
+    calls: dict[int, Callable[[], Any]] = {
         400: lambda: docs.get(limit=-1),
         403: lambda: (_ for _ in ()).throw(AuthorizationError("no")),
         404: lambda: client.get_collection("nowhere"),

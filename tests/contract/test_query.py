@@ -100,7 +100,7 @@ def test_more_like_a_record(points: Any) -> None:
     assert answer.loc[1, "id"].tolist() == direct["id"].tolist()
     assert len(points.query(like="p0", n_results=100)) == 59
     assert points.query(like="p0", ids=["p0"]).empty
-    with pytest.raises(InvalidArgumentError, match="like.*'nobody'"):
+    with pytest.raises(InvalidArgumentError, match=r"like.*'nobody'"):
         points.query(like=["p3", "nobody"])
 
 
@@ -194,7 +194,7 @@ def test_a_projection_follows_the_data(points: Any) -> None:
 
 def test_a_map_is_drawn_with_its_metadata(points: Any) -> None:
     figure = points.plot("half", method="pca", where={"i": {"$lt": 20}}, title="Points", size=4)
-    assert figure.layout.title.text == "Points"
+    assert "Points" in figure.layout.title.text
     assert sum(len(trace.x) for trace in figure.data if trace.x is not None) >= 20
     assert points.plot(method="pca", sample=5, n_components=3).data
     with pytest.raises(InvalidArgumentError, match="nothing"):

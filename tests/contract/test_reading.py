@@ -83,7 +83,12 @@ def test_get_finds_what_matches(numbers: Any, again: Callable[[Any], Any], asked
     ids=str,
 )
 def test_include_chooses_the_columns(numbers: Any, include: Any, columns: list[str]) -> None:
-    for found in (numbers.get(include=include), numbers.peek(3, include), numbers.sample(25, include=include), next(iter(numbers.scan(include=include)))):
+    for found in (
+        numbers.get(include=include),
+        numbers.peek(3, include),
+        numbers.sample(25, include=include),
+        next(iter(numbers.scan(include=include))),
+    ):
         assert found.columns.tolist() == columns
         assert found.index.name == "id"
 

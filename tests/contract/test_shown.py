@@ -10,6 +10,7 @@ import pytest
 
 from chroma_nb.client.client import AsyncClient, Client
 from chroma_nb.client.collection import AsyncCollection, Collection
+from chroma_nb.client.verb import stream, verb
 
 EVIL = "<script>alert('x')</script><img src=x onerror=alert(1)>&lt;b&gt;\"'"
 SHOWN = {"div", "table", "thead", "tbody", "tr", "td", "th", "strong", "span", "details", "summary", "b", "em", "code"}
@@ -108,7 +109,7 @@ def test_reprs_are_one_short_line(client: Any, evil: Any, backend: Any) -> None:
 
 
 def verbs(kind: type) -> list[str]:
-    return [name for name in dir(kind) if not name.startswith("_") and not isinstance(inspect.getattr_static(kind, name), property)]
+    return [name for name in dir(kind) if isinstance(inspect.getattr_static(kind, name), (verb, stream))]
 
 
 def test_signatures_show_what_the_caller_passes_and_gets(client: Any, evil: Any) -> None:

@@ -82,7 +82,9 @@ def test_hostile_ids_are_ids_like_any_other(plain: Any, again: Callable[[Any], A
 
 def test_hostile_texts_are_documents_keys_and_values_like_any_other(plain: Any, again: Callable[[Any], Any]) -> None:
     ids = [str(i) for i in range(len(HOSTILE))]
-    plain.add(ids, embeddings=[[1]] * len(HOSTILE), documents=HOSTILE, uris=HOSTILE, metadatas=[{text: text, "all": text} for text in HOSTILE])
+    plain.add(
+        ids, embeddings=[[1]] * len(HOSTILE), documents=HOSTILE, uris=HOSTILE, metadatas=[{text: text, "all": text} for text in HOSTILE]
+    )
     found = again(plain)
     assert found.get()["document"].tolist() == HOSTILE
     assert found.get(include=["uris"])["uri"].tolist() == HOSTILE
@@ -148,7 +150,7 @@ def test_an_absent_value_is_no_key(plain: Any, absent: Any) -> None:
 
 def test_datetimes_are_exact_and_have_an_order(plain: Any, again: Callable[[Any], Any]) -> None:
     moments = [
-        dt.datetime(2024, 5, 1, 12, 30, 15, 123456),
+        dt.datetime(2024, 5, 1, 12, 30, 15, 123456),  # noqa: DTZ001 - one without a zone
         dt.datetime(2024, 5, 1, 12, tzinfo=dt.timezone.utc),
         dt.datetime(2024, 5, 1, 12, tzinfo=ZoneInfo("Europe/Paris")),
         pd.Timestamp("1999-12-31T23:59:59.123456789"),
@@ -178,7 +180,16 @@ def test_lists_are_searched_by_element(plain: Any, again: Callable[[Any], Any]) 
 def test_numbers_compare_exactly_and_bools_are_no_numbers(plain: Any) -> None:
     values = [1, 1.0, "1", True, 2.5, 2**53, 2**53 + 1, float(2**53)]
     plain.add([f"{i}" for i in range(8)], embeddings=[[1]] * 8, metadatas=[{"v": value} for value in values])
-    for wanted, expected in [(1, "01"), (1.0, "01"), ("1", "2"), (True, "3"), (2.5, "4"), (2**53, "57"), (2**53 + 1, "6"), (float(2**53), "57")]:
+    for wanted, expected in [
+        (1, "01"),
+        (1.0, "01"),
+        ("1", "2"),
+        (True, "3"),
+        (2.5, "4"),
+        (2**53, "57"),
+        (2**53 + 1, "6"),
+        (float(2**53), "57"),
+    ]:
         assert "".join(plain.get(where={"v": wanted}).index) == expected
     assert "".join(plain.get(where={"v": {"$gt": 2**53}}).index) == "6"
     assert "".join(plain.get(where={"v": {"$lte": 2}}).index) == "01"
@@ -191,7 +202,13 @@ def test_embeddings_are_kept_bit_by_bit(plain: Any, again: Callable[[Any], Any])
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
-@given(st.lists(st.dictionaries(st.text(st.characters(codec="utf-8"), min_size=1, max_size=3), VALUES, min_size=1, max_size=4), min_size=1, max_size=6))
+@given(
+    st.lists(
+        st.dictionaries(st.text(st.characters(codec="utf-8"), min_size=1, max_size=3), VALUES, min_size=1, max_size=4),
+        min_size=1,
+        max_size=6,
+    )
+)
 def test_any_metadata_comes_back(backend: Backend, metadatas: list[dict[str, Any]]) -> None:
     client = backend.client()
     client.get_or_create_collection("any", embedding_function=None)

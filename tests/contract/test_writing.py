@@ -23,7 +23,9 @@ def row(collection: Any, identifier: str) -> dict[str, Any]:
     found = collection.get(identifier, include=ALL)
     assert found.index.tolist() == [identifier]
     cells = found.iloc[0].to_dict()
-    return {name: cell.tolist() if isinstance(cell, np.ndarray) else cell for name, cell in cells.items() if np.ndim(cell) or not pd.isna(cell)}
+    return {
+        name: cell.tolist() if isinstance(cell, np.ndarray) else cell for name, cell in cells.items() if np.ndim(cell) or not pd.isna(cell)
+    }
 
 
 def vectors(collection: Any) -> list[list[float]]:
@@ -33,7 +35,13 @@ def vectors(collection: Any) -> list[list[float]]:
 def test_what_was_added_is_there(docs: Any, again: Callable[[Any], Any]) -> None:
     found = again(docs)
     assert found.count() == 3
-    assert row(found, "a") == {"document": "paint and canvas", "embedding": [1.0, 0.0], "year": 1999, "topic": "art", "uri": "file:///a.txt"}
+    assert row(found, "a") == {
+        "document": "paint and canvas",
+        "embedding": [1.0, 0.0],
+        "year": 1999,
+        "topic": "art",
+        "uri": "file:///a.txt",
+    }
     assert row(found, "c") == {"embedding": [1.0, 1.0]}
 
 
@@ -139,7 +147,9 @@ def test_update_embeds_changed_documents_and_only_them(client: Any) -> None:
 
 
 def test_upsert_adds_and_updates_in_one_go(docs: Any, again: Callable[[Any], Any]) -> None:
-    docs.upsert(["new", "a"], embeddings=[[4, 4], [2, 0]], metadatas=[{"year": 1, "gone": None}, {"year": None, "extra": 1}], documents=["n", None])
+    docs.upsert(
+        ["new", "a"], embeddings=[[4, 4], [2, 0]], metadatas=[{"year": 1, "gone": None}, {"year": None, "extra": 1}], documents=["n", None]
+    )
     found = again(docs)
     assert found.get().index.tolist() == ["a", "b", "c", "new"]
     assert row(found, "a") == {"document": "paint and canvas", "embedding": [2.0, 0.0], "topic": "art", "extra": 1, "uri": "file:///a.txt"}
@@ -315,7 +325,7 @@ def test_bulk_upsert_checks_everything_before_it_writes(client: Any) -> None:
         {"metadatas": [{"a": 1}] * 3},
     ]
     for call in calls:
-        with pytest.raises(InvalidArgumentError, match="documents|metadatas|on_batch_processed"):
+        with pytest.raises(InvalidArgumentError, match=r"documents|metadatas|on_batch_processed"):
             made.bulk_upsert(["a", "b", "c"], **call, max_batch_size=1, print_progress=False)
         assert made.count() == 0
 

@@ -11,13 +11,17 @@ from chroma_nb.errors import ReadOnlyError
 from tests.faults import rig
 
 
-def main(folder: str, turns: str = "1") -> None:
+def main(folder: str, turns: str = "1", name: str = "kept") -> None:
     """Say what was read and which writes were refused, once per line of input."""
     rig.lower_thresholds()
     rig.hush()
     rig.become_nobody()
-    client = PersistentClient(folder)
-    collection: Any = client.get_collection("kept", embedding_function=None)
+    try:
+        client = PersistentClient(folder)
+    except ReadOnlyError as error:
+        rig.reply(refused=str(error))
+        return
+    collection: Any = client.get_collection(name, embedding_function=None)
     identifier = str(collection.id)
     for turn in range(int(turns)):
         if turn:
@@ -45,7 +49,7 @@ def _refusals(client: Any, collection: Any) -> list[str]:
         "update": lambda: collection.update(**new),
         "delete": lambda: collection.delete(ids=["k50"]),
         "create_collection": lambda: client.create_collection("new", embedding_function=None),
-        "delete_collection": lambda: client.delete_collection("kept"),
+        "delete_collection": lambda: client.delete_collection(name),
         "modify": lambda: collection.modify(name="other-name"),
     }
     wrong = []

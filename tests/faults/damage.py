@@ -102,7 +102,7 @@ def make_store(folder: Path, records: int = 120) -> rig.State:
             collection = client.create_collection(name, embedding_function=None)
             state = {f"{name[0]}{i}": 1 for i in range(records)}
             collection.add(**rig.columns(state))
-            collection.update(**rig.columns({f"{name[0]}{i}": 2 for i in range(0, 10)}))
+            collection.update(**rig.columns({f"{name[0]}{i}": 2 for i in range(10)}))
             collection.delete(ids=[f"{name[0]}{i}" for i in range(5)])
             collection.build_index()
     return {f"k{i}": 2 if i < 10 else 1 for i in range(5, records)}

@@ -24,7 +24,8 @@ class Slow:
 
     def __call__(self, texts: list[str]) -> NDArray[np.float32]:
         time.sleep(0.03)
-        return np.stack([rig.vector(*text.rsplit("@", 1), DIMENSION) for text in texts])  # type: ignore[call-arg, arg-type]
+        named = [text.rsplit("@", 1) for text in texts]
+        return np.stack([rig.vector(identifier, int(version), DIMENSION) for identifier, version in named])
 
 
 class Worker:
@@ -107,7 +108,8 @@ class Worker:
         found = rig.read_all(self._client, self._id)
         state = rig.state_of(found)
         if state not in self._allowed:
-            wrong.append(f"after {self._begun}: neither before nor after: {len(state)} records, allowed {[len(one) for one in self._allowed]}")
+            sizes = [len(one) for one in self._allowed]
+            wrong.append(f"after {self._begun}: neither before nor after: {len(state)} records, allowed {sizes}")
         assert found.embeddings is not None or not found.ids
         for identifier, embedding in zip(found.ids, found.embeddings if found.embeddings is not None else [], strict=True):
             if embedding.tobytes() != rig.vector(identifier, state[identifier], DIMENSION).tobytes():
@@ -126,7 +128,10 @@ class Worker:
     def _held(self) -> list[str]:
         """Return which locks nobody could hold but the interrupted call."""
         engine = rig.engine_of(self._client)
-        locks = {"write turn": engine._database._writer, "view": engine._memory._catching_up, "matrix": engine._memory.held_view(self._id).matrix._turn}  # type: ignore[union-attr]
+        locks = {"write": engine._database._writer, "view": engine._memory._catching_up}
+        view = engine._memory.held_view(self._id)
+        if view is not None:
+            locks["matrix"] = view.matrix._turn
         wrong = []
         for name, lock in locks.items():
             if lock.acquire(timeout=10):

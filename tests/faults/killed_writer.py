@@ -16,6 +16,8 @@ from chroma_nb import PersistentClient, ops
 from tests.faults import rig
 
 IDS = 160
+KINDS = {"add": 0.2, "upsert": 0.25, "update": 0.2, "delete": 0.15, "bulk_upsert": 0.1, "build_index": 0.1}
+"""Call -> how often."""
 
 
 class Writer:
@@ -35,7 +37,7 @@ class Writer:
     def run(self) -> None:
         """Write until the end of the process."""
         while True:
-            kind = self._random.choice(["add", "upsert", "update", "delete", "bulk_upsert", "build_index"], p=[0.2, 0.25, 0.2, 0.15, 0.1, 0.1])
+            kind = self._random.choice(list(KINDS), p=list(KINDS.values()))
             getattr(self, f"_{kind}")()
 
     def _chosen(self, most: int) -> rig.State:
@@ -78,7 +80,11 @@ class Writer:
         changes = self._chosen(IDS)
         size = max(1, self._largest // 2)
         self._note(begun="bulk_upsert", changes=changes, size=size)
-        self._collection.bulk_upsert(**rig.columns(changes), max_batch_size=size, on_batch_processed=lambda ids: self._note(stored=len(ids)))
+
+        def stored(ids: list[str]) -> None:
+            self._note(stored=len(ids))
+
+        self._collection.bulk_upsert(**rig.columns(changes), max_batch_size=size, on_batch_processed=stored)
         self._note(done="bulk_upsert")
         self._state.update(changes)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -94,11 +95,11 @@ class Peer:
             wrong += ask(execute, expected)
         return {"wrong": wrong}
 
-    def _count(self, execute: Any, expected: rig.State) -> list[str]:
+    def _count(self, execute: Callable[[ops.Op[Any]], Any], expected: rig.State) -> list[str]:
         count = execute(ops.Count(self._id))
         return [] if count == len(expected) else [f"count {count}, expected {len(expected)}"]
 
-    def _get(self, execute: Any, expected: rig.State) -> list[str]:
+    def _get(self, _: Callable[[ops.Op[Any]], Any], expected: rig.State) -> list[str]:
         found = rig.read_all(self._client, self._id, ids=sorted(expected) or ["none"])
         return rig.differing(found) + ([] if rig.state_of(found) == expected else ["get(ids) is stale"])
 

@@ -20,6 +20,7 @@ from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import Self
 
 from chroma_nb import ops
 from chroma_nb.client.client import Client
@@ -203,7 +204,7 @@ def indexed_otherwise(client: Client, collection: str) -> list[str]:
         labels = [
             label
             for (label,) in connection.execute(
-                "SELECT r.label FROM record AS r JOIN collection AS c ON c.number = r.collection WHERE c.id = ? ORDER BY r.label", (collection,)
+                "SELECT label FROM record WHERE collection = (SELECT number FROM collection WHERE id = ?) ORDER BY label", (collection,)
             )
         ]
     graph = held._memory.held_graph(collection)
@@ -214,7 +215,7 @@ def indexed_otherwise(client: Client, collection: str) -> list[str]:
 
 def engine_of(client: Client) -> engine.Engine:
     """Return the engine behind a client."""
-    held = client._execute.__self__  # type: ignore[attr-defined]
+    held = client._execute.__self__
     assert isinstance(held, engine.Engine)
     return held
 
@@ -309,7 +310,7 @@ class Child:
         _, errors = self.process.communicate(timeout=timeout)
         return self.process.returncode, errors
 
-    def __enter__(self) -> Child:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

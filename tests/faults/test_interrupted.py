@@ -54,6 +54,27 @@ def test_many_interrupts(seed: int, tmp_path: Path) -> None:
     interrupt_often(tmp_path / "store", 150, seed=100 + seed)
 
 
+def sweep_places(call: str, step: int, folder: Path) -> None:
+    with rig.Child("interrupted_places", folder, call, step) as child:
+        said = child.said()
+        status, errors = child.finish(timeout=300)
+    assert said is not None, errors
+    assert (status, errors) == (0, "")
+    assert not said["wrong"], rig.shown(said["wrong"])
+    assert said["places"] > 100
+
+
+@pytest.mark.parametrize("call", ["upsert", "query", "get"])
+def test_wherever_a_signal_can_strike(call: str, tmp_path: Path) -> None:
+    sweep_places(call, 7, tmp_path / "store")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("call", ["upsert", "query", "get"])
+def test_wherever_a_signal_can_strike_without_gaps(call: str, tmp_path: Path) -> None:
+    sweep_places(call, 1, tmp_path / "store")
+
+
 PREPARE = """
 import numpy as np, chroma_nb
 client = chroma_nb.PersistentClient({folder!r})
@@ -68,7 +89,8 @@ collection.bulk_upsert(ids, embeddings=vectors, max_batch_size=100, print_progre
 AFTER = """
 count = collection.count()
 collection.add("later", embeddings=vectors[7:8] + 1000)
-print(count, collection.count() - count, collection.query(vectors[7:8] + 1000, n_results=1)["id"].iloc[0], collection.get("a5", include=["embeddings"]).shape[0])
+nearest = collection.query(vectors[7:8] + 1000, n_results=1)["id"].iloc[0]
+print(count, collection.count() - count, nearest, collection.get("a5", include=["embeddings"]).shape[0])
 """
 
 

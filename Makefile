@@ -17,10 +17,10 @@ export PIP_CONSTRAINT := $(CONSTRAINTS)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench clean system-packages
+.PHONY: help demo test test-clients check bench clean system-packages
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: $(READY)  ## run the quickstart notebook and show what it finds
 	@$(BIN)/python notebooks/run.py notebooks/00_quickstart.ipynb --into build
@@ -31,6 +31,10 @@ test: system-packages $(READY)  ## linter, types and all tests, the examples in 
 	$(BIN)/python -m pytest --durations=10 || failed=1; \
 	test -z "$$failed"
 
+test-clients: system-packages $(READY)  ## official Chroma clients of every generation against one server of ours
+	@unset PIP_CONSTRAINT; $(BIN)/python -m tests.clients.environments
+	@CHROMA_NB_CLIENTS=all $(BIN)/python -m pytest tests/clients
+
 check: $(READY) lint  ## linter, formatting, types and the layer rules, without the other tests
 	@$(BIN)/python -m pytest --quiet tests/test_layers.py tests/test_imports.py
 
@@ -40,7 +44,7 @@ bench: $(READY) $(CHROMA_READY)  ## measure against Chroma itself, which gets it
 clean:  ## remove what the tools left, keep the environments
 	@rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find chroma_nb extension notebooks tests -name __pycache__ -prune -exec rm -rf {} +
-	@echo "The environments stay; to remove them too: rm -rf $(VENV) $(CHROMA)"
+	@echo "The environments stay; to remove them too: rm -rf $(VENV) $(CHROMA) .venv-clients"
 
 .PHONY: lint
 lint: $(READY)

@@ -10,13 +10,13 @@
 
 Signatures, result dicts, filters and error names are those of Chroma 1.5.9, and so is ``__version__``, since code asks it
 which API it talks to (`chroma_nb.__version__` is ours). Nothing is computed here: every verb's body is shared with the data
-frame API. Not offered: images and data loaders, schemas and hybrid search, and clients of a server.
+frame API. Not offered: images and data loaders, schemas and hybrid search.
 """
 
 from __future__ import annotations
 
 from chroma_nb.chromadb import config, errors
-from chroma_nb.chromadb.api import AdminAPI, ClientAPI
+from chroma_nb.chromadb.api import AdminAPI, AsyncClientAPI, ClientAPI
 from chroma_nb.chromadb.api.models.Collection import Collection
 from chroma_nb.chromadb.api.types import (
     URI,
@@ -38,7 +38,16 @@ from chroma_nb.chromadb.api.types import (
     WhereDocument,
 )
 from chroma_nb.chromadb.config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
-from chroma_nb.chromadb.factories import AdminClient, Client, EphemeralClient, PersistentClient, configure, get_settings
+from chroma_nb.chromadb.factories import (
+    AdminClient,
+    AsyncHttpClient,
+    Client,
+    EphemeralClient,
+    HttpClient,
+    PersistentClient,
+    configure,
+    get_settings,
+)
 from chroma_nb.chromadb.utils import batch_utils, embedding_functions
 from chroma_nb.chromadb.version import CHROMA_VERSION
 
@@ -50,6 +59,8 @@ __all__ = [
     "URI",
     "AdminAPI",
     "AdminClient",
+    "AsyncClientAPI",
+    "AsyncHttpClient",
     "Client",
     "ClientAPI",
     "Collection",
@@ -59,6 +70,7 @@ __all__ = [
     "Embeddings",
     "EphemeralClient",
     "GetResult",
+    "HttpClient",
     "IDs",
     "Include",
     "Metadata",

@@ -6,6 +6,7 @@ The factories read them; nothing else does. Neither the environment nor a ``.env
 
 from __future__ import annotations
 
+import base64
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +16,7 @@ from chroma_nb.factories import DEFAULT_DATABASE, DEFAULT_TENANT
 __all__ = ["DEFAULT_DATABASE", "DEFAULT_TENANT", "Settings"]
 
 _REMOTE = ("fastapi", "rest")
+_BEARER, _TOKEN = "authorization", "x-chroma-token"
 
 
 class Settings(SimpleNamespace):
@@ -77,6 +79,46 @@ class Settings(SimpleNamespace):
         return value
 
 
+def typed(settings: object) -> Settings:
+    """Return settings, refusing anything else.
+
+    Raises
+    ------
+    InvalidTypeError
+        They are of another type.
+    """
+    if not isinstance(settings, Settings):
+        raise InvalidTypeError(f"settings: expected chromadb.config.Settings, got {type(settings).__name__}")
+    return settings
+
+
+def is_remote(settings: Settings) -> bool:
+    """Tell whether settings ask for a server."""
+    implementation = str(getattr(settings, "chroma_api_impl", "") or "")
+    return any(word in implementation.lower() for word in _REMOTE) or bool(getattr(settings, "chroma_server_host", None))
+
+
+def headers_of(settings: Settings) -> dict[str, str]:
+    """Return the headers that settings ask to be sent: ``chroma_server_headers``, and what their auth provider makes of credentials.
+
+    Raises
+    ------
+    InvalidArgumentError
+        The provider is neither Chroma's for tokens nor its for basic authentication.
+    """
+    headers = dict(getattr(settings, "chroma_server_headers", None) or {})
+    provider = str(getattr(settings, "chroma_client_auth_provider", None) or "").lower()
+    if not provider:
+        return headers
+    secret = str(settings.require("chroma_client_auth_credentials"))
+    if "basic" in provider:
+        return {**headers, _BEARER: f"Basic {base64.b64encode(secret.encode()).decode('ascii')}"}
+    if "token" not in provider:
+        raise InvalidArgumentError(f"settings: unknown chroma_client_auth_provider {provider[:80]!r}; pass headers={{...}} instead")
+    named = str(getattr(settings, "chroma_auth_token_transport_header", None) or _BEARER).lower().replace("_", "-")
+    return {**headers, **({_TOKEN: secret} if named == _TOKEN else {_BEARER: f"Bearer {secret}"})}
+
+
 def checked(settings: object) -> Settings:
     """Return settings that ask for a store in this process.
 
@@ -87,9 +129,9 @@ def checked(settings: object) -> Settings:
     InvalidArgumentError
         They ask for a server.
     """
-    if not isinstance(settings, Settings):
-        raise InvalidTypeError(f"settings: expected chromadb.config.Settings, got {type(settings).__name__}")
-    implementation = str(getattr(settings, "chroma_api_impl", "") or "")
-    if any(word in implementation.lower() for word in _REMOTE) or getattr(settings, "chroma_server_host", None):
-        raise InvalidArgumentError("settings: they ask for a server, and this client works on a store in this process; drop those keys")
+    settings = typed(settings)
+    if is_remote(settings):
+        raise InvalidArgumentError(
+            "settings: they ask for a server, and this client works on a store in this process; drop those keys, or use HttpClient"
+        )
     return settings

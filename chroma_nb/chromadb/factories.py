@@ -17,8 +17,9 @@ from typing import Any, TypeVar
 
 from chroma_nb import factories
 from chroma_nb.chromadb.api.client import AdminClient as Admin
+from chroma_nb.chromadb.api.client import AsyncClient as AsyncCreated
 from chroma_nb.chromadb.api.client import Client as Created
-from chroma_nb.chromadb.config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings, checked
+from chroma_nb.chromadb.config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings, checked, headers_of, is_remote, typed
 from chroma_nb.chromadb.errors import as_chroma
 from chroma_nb.errors import InvalidArgumentError
 
@@ -84,7 +85,74 @@ def Client(  # noqa: N802 - Chroma's name
     settings: Settings | None = None, tenant: str = DEFAULT_TENANT, database: str = DEFAULT_DATABASE
 ) -> Created:
     """Return a client of the store that `settings` describe: in memory, or with ``is_persistent`` in ``persist_directory``."""
-    return _opened(Created, _with(settings or _defaults), tenant=str(tenant), database=str(database))
+    chosen = typed(settings or _defaults)
+    if is_remote(chosen):
+        port = getattr(chosen, "chroma_server_http_port", None) or 8000
+        ssl = bool(getattr(chosen, "chroma_server_ssl_enabled", False))
+        return HttpClient(chosen.require("chroma_server_host"), port, ssl, None, chosen, tenant, database)
+    return _opened(Created, _with(chosen), tenant=str(tenant), database=str(database))
+
+
+def HttpClient(  # noqa: N802 - Chroma's name
+    host: str = "localhost",
+    port: int = 8000,
+    ssl: bool = False,  # noqa: FBT001, FBT002 - Chroma's signature
+    headers: dict[str, str] | None = None,
+    settings: Settings | None = None,
+    tenant: str = DEFAULT_TENANT,
+    database: str = DEFAULT_DATABASE,
+) -> Created:
+    """Return a client of a server: of `chroma_nb.serve`, or Chroma's own from 0.5.16 on.
+
+    Parameters
+    ----------
+    host : str
+        Name of the machine, or a URL, with which `port` does not count.
+    headers : dict, optional
+        Sent with every request: ``{"X-Chroma-Token": token}``.
+    settings : Settings, optional
+        ``chroma_client_auth_provider`` and ``chroma_client_auth_credentials`` become headers.
+
+    Raises
+    ------
+    InvalidArgumentError
+        `settings` name another server (a ``ValueError``).
+    ServerUnreachableError
+        Nothing answers there.
+    NotFoundError
+        There is no such tenant or database.
+    """
+    asked, sent = _remote(settings, host, port, headers)
+    with as_chroma():
+        kind = functools.partial(Created, settings=asked, remote=True)
+        return factories._connected(kind, host, port, sent, ssl=ssl, tenant=str(tenant), database=str(database))
+
+
+async def AsyncHttpClient(  # noqa: N802 - Chroma's name
+    host: str = "localhost",
+    port: int = 8000,
+    ssl: bool = False,  # noqa: FBT001, FBT002 - Chroma's signature
+    headers: dict[str, str] | None = None,
+    settings: Settings | None = None,
+    tenant: str = DEFAULT_TENANT,
+    database: str = DEFAULT_DATABASE,
+) -> AsyncCreated:
+    """Return a client of a server whose verbs are awaited; arguments and errors are those of `HttpClient`."""
+    asked, sent = _remote(settings, host, port, headers)
+    with as_chroma():
+        kind = functools.partial(AsyncCreated, settings=asked, remote=True)
+        return await factories._aconnected(kind, host, port, sent, ssl=ssl, tenant=str(tenant), database=str(database))
+
+
+def _remote(settings: Settings | None, host: str, port: int, headers: dict[str, str] | None) -> tuple[Settings, dict[str, str]]:
+    """Return settings that say which server is meant, and the headers to send."""
+    given = typed(settings if settings is not None else Settings())
+    for name, value in (("chroma_server_host", host), ("chroma_server_http_port", port)):
+        other = getattr(given, name, None)
+        if other is not None and str(other) != str(value):
+            raise InvalidArgumentError(f"settings: {name} is {str(other)[:80]!r}, and the argument {str(value)[:80]!r}; give it once")
+    chosen = Settings(**{**vars(given), "chroma_server_host": host, "chroma_server_http_port": port})
+    return chosen, {**headers_of(given), **(headers or {})}
 
 
 def AdminClient(settings: Settings | None = None) -> Admin:  # noqa: N802 - Chroma's name
@@ -95,7 +163,16 @@ def AdminClient(settings: Settings | None = None) -> Admin:  # noqa: N802 - Chro
     >>> AdminClient().get_tenant("default_tenant")
     {'name': 'default_tenant'}
     """
+    if settings is not None and is_remote(typed(settings)):
+        return _remote_admin(settings)
     return _opened(Admin, _with(settings))
+
+
+def _remote_admin(settings: Settings) -> Admin:
+    host, port = settings.require("chroma_server_host"), getattr(settings, "chroma_server_http_port", None) or 8000
+    ssl = bool(getattr(settings, "chroma_server_ssl_enabled", False))
+    with as_chroma():
+        return factories._connected(functools.partial(Admin, settings=settings), host, port, headers_of(settings), ssl=ssl)
 
 
 def _with(settings: Settings | None, **chosen: Any) -> Settings:

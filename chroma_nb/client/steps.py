@@ -79,7 +79,7 @@ class CollectionSteps:
     def _parsed(self, ids: Any, fields: dict[str, Any], *, removals: bool = False) -> Records:
         return arguments.parse_records(ids, fields, removals=removals)
 
-    def _embedded(self, records: Records, *, required: bool, show: bool | None = None) -> Steps[Records]:
+    def _embedded(self, records: Records, *, required: bool, show: bool | None = None, bar: Bar | None = None) -> Steps[Records]:
         """Give records the embeddings of their documents where they came without."""
         if records.embeddings is not None or (records.documents is None and not required):
             return records
@@ -90,7 +90,7 @@ class CollectionSteps:
         texts = [document for document in records.documents if document is not None]
         if not texts:
             return records
-        vectors = yield from self._vectors(texts, query=False, show=show)
+        vectors = yield from self._vectors(texts, query=False, show=show, bar=bar)
         given = np.array([document is not None for document in records.documents]) if missing else None
         return replace(records, embeddings=vectors, embedded=given)
 
@@ -112,15 +112,19 @@ class CollectionSteps:
                 f" {embedding.required(self._info.configuration.embedding_function)}"
             )
 
-    def _vectors(self, texts: list[str], *, query: bool, show: bool | None = None) -> Steps[Vectors]:
+    def _vectors(self, texts: list[str], *, query: bool, show: bool | None = None, bar: Bar | None = None) -> Steps[Vectors]:
+        """Embed texts, moving `bar` on, or a bar of their own when there are many."""
         self._check_has_function()
-        show = show if len(texts) >= _BAR_FROM or show else False
+        shown = bar or Bar(len(texts), "embedding", "texts", show=show if len(texts) >= _BAR_FROM or show else False)
 
         def work() -> Vectors:
-            with Bar(len(texts), "embedding", "texts", show=show) as bar:
-                return embedding.embed(self._function, texts, query=query, progress=bar.advance)
+            return embedding.embed(self._function, texts, query=query, progress=shown.advance)
 
-        return (yield from ask(ops.Local(work)))
+        try:
+            return (yield from ask(ops.Local(work)))
+        finally:
+            if bar is None:
+                shown.close()
 
     def _add(self, records: Records, *, show: bool | None) -> Steps[Written]:
         if not len(records):
@@ -173,9 +177,7 @@ class CollectionSteps:
         try:
             while done < total:
                 part = records.slice(done, min(done + size, total))
-                ready = yield from self._embedded(part, required=True, show=False)
-                if embed_bar is not None:
-                    embed_bar.advance(len(part))
+                ready = yield from self._embedded(part, required=True, bar=embed_bar)
                 yield from ask(ops.Upsert(self._info.id, ready))
                 done += len(part)
                 write_bar.advance(len(part))

@@ -137,12 +137,20 @@ def load(database: Database, connection: sqlite3.Connection, entry: Entry, kind:
     try:
         cache = _verified(database.folder / CACHES / name, size, sha256)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        _log.warning("chroma_nb: the %s cache of collection %r is not usable (%s); it will be made anew", kind, entry.info.name, error)
+        if not _is_replaced(database, entry, kind, name):
+            _log.warning("chroma_nb: the %s cache of collection %r is not usable (%s); it will be made anew", kind, entry.info.name, error)
         return None
     if cache.header.get("collection") != entry.info.id or cache.header.get("kind") != kind or cache.seq != seq or seq > entry.seq:
         _log.warning("chroma_nb: the %s cache of collection %r belongs elsewhere; it will be made anew", kind, entry.info.name)
         return None
     return cache
+
+
+def _is_replaced(database: Database, entry: Entry, kind: str, name: str) -> bool:
+    """Tell whether another process has put a newer file in the place of this one since the read began."""
+    with database.read() as connection:
+        row = connection.execute("SELECT file FROM cache WHERE collection = ? AND kind = ?", (entry.number, kind)).fetchone()
+    return row is None or row[0] != name
 
 
 def _verified(path: Path, size: int, sha256: str) -> Cache:

@@ -34,7 +34,8 @@ def _hnswlib() -> tuple[Any, str]:
         import hnswlib
     except ImportError:
         return None, "hnswlib is not installed (it is built from source and needs a C++ compiler)"
-    if not hasattr(hnswlib.Index, "mark_deleted") or not hasattr(hnswlib.Index, "__getstate__"):
+    index = getattr(hnswlib, "Index", None)
+    if not hasattr(index, "mark_deleted") or not hasattr(index, "__getstate__"):
         return None, "the installed module 'hnswlib' is another package under the same name (chroma-hnswlib?)"
     return hnswlib, ""
 

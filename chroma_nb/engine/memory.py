@@ -20,6 +20,8 @@ from chroma_nb.errors import ChromaError
 
 _WORTH_SAVING = 2000
 _SHARE_WORTH_SAVING = 10
+_PATIENCE = 100
+"""Reads in a row that may turn out to be outdated before the view itself is doubted."""
 
 
 class OutdatedReadError(ChromaError):
@@ -36,6 +38,7 @@ class Memory:
     def renew(self) -> None:
         """Forget everything (at birth, after a reset, and in a forked child)."""
         self._catching_up = threading.Lock()
+        self._outdated = 0
         self._views: dict[str, View] = {}
         self._graphs: dict[str, Graph | None] = {}
         self._saved: dict[str, tuple[int, int]] = {}
@@ -60,7 +63,11 @@ class Memory:
         with self._catching_up:
             held = self._views.get(identifier)
             if held is not None and held.seq > entry.seq:
-                raise OutdatedReadError
+                self._outdated += 1
+                if self._outdated < _PATIENCE:
+                    raise OutdatedReadError
+                held = None  # not a race: somebody put an older file in the place of this one
+            self._outdated = 0
             if held is None or held.seq < entry.floor:
                 held = self._restored(connection, entry)
             self._views[identifier] = made = view.caught_up(held, connection, entry)

@@ -65,7 +65,7 @@ def first_rows(connection: sqlite3.Connection, entry: Entry, after: int, limit: 
     base, top = span(entry.number)
     found = connection.execute(
         "SELECT key FROM record WHERE key > ? AND key <= ? ORDER BY key LIMIT ? OFFSET ?",
-        (base + after, top, -1 if limit is None else limit, offset),
+        (min(base + after, top), top, -1 if limit is None else limit, offset),
     )
     rows = np.fromiter((key - base for (key,) in found), dtype=np.int64)
     if after < 0 and len(rows) != min(max(entry.info.count - offset, 0), entry.info.count if limit is None else limit):

@@ -66,8 +66,9 @@ class Address:
 
 
 def _name(host: str) -> str:
+    bare = host.removeprefix("[").removesuffix("]")
     try:
-        return f"[{host}]" if ipaddress.ip_address(host.strip("[]")).version == 6 else host
+        return f"[{bare}]" if ipaddress.ip_address(bare).version == 6 else host
     except ValueError:
         pass
     if not host or not re.fullmatch(r"[^\s/:@?#\\]+", host):

@@ -24,6 +24,8 @@ from chroma_nb.results import CollectionInfo, DatabaseInfo, GetResult, Layout, P
 from chroma_nb.scalars import Value
 
 R = TypeVar("R")
+_MOST = 2**31 - 1
+"""As far as Chroma's server counts, and beyond any collection."""
 _PAGE = 50_000
 """Records per request of a scan or a sample; more are asked for in several."""
 
@@ -232,7 +234,8 @@ def _get(session: Session, op: ops.Get) -> Steps[GetResult]:
     server = yield from session.server()
     if not understood(op.filter, server):
         return (yield from emulation.got(session, op))
-    body = {"ids": op.ids, "limit": op.limit, "offset": op.offset, "include": sorted(op.include)}
+    most = None if op.limit is None else min(op.limit, _MOST)
+    body = {"ids": op.ids, "limit": most, "offset": min(op.offset, _MOST), "include": sorted(op.include)}
     answer = yield session.ask("records.get", op.collection, body, op.filter)
     return decoding.get_result(answer.json, op.include)
 
@@ -245,7 +248,7 @@ def _query(session: Session, op: ops.Query) -> Steps[QueryResult]:
     if ids == []:
         yield from emulation.check_dimension(session, op)
         return emulation.nothing_found(op)
-    wanted = op.n_results
+    wanted = min(op.n_results, _MOST)
     waiting, parts = [op.vectors], []
     while waiting:
         vectors = waiting.pop()

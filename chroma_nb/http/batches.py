@@ -35,9 +35,7 @@ def updated(session: Session, op: ops.Update) -> Steps[Written]:
     return (yield from _written(session, "records.update", op.collection, op.records, None))
 
 
-def _written(
-    session: Session, route: str, collection: str, records: Records, progress: Callable[[int], Any] | None
-) -> Steps[Written]:
+def _written(session: Session, route: str, collection: str, records: Records, progress: Callable[[int], Any] | None) -> Steps[Written]:
     server = yield from session.server()
     total = Written(0, 0)
     waiting = list(reversed(list(_parts(records, _rows(records, server)))))

@@ -124,10 +124,10 @@ class Call:
     def number(self, source: Mapping[str, Any], name: str, default: int | None, lowest: int = 0, highest: int = INT_MAX) -> int | None:
         """Parse a whole number of the body or the query string."""
         given = source.get(name)
-        if isinstance(given, str) and source is self.request.query and re.fullmatch(r"-?[0-9]{1,19}", given):
-            given = int(given)
-        elif isinstance(given, float) and given.is_integer():  # JSON does not tell 10.0 from 10
-            given = int(given)
+        if isinstance(given, str) and source is self.request.query:
+            given = int(given) if re.fullmatch(r"-?[0-9]{1,19}", given) else given
+        elif isinstance(given, float):  # JSON does not tell 10.0 from 10
+            given = int(given) if given.is_integer() else given
         if given is None:
             return default
         if isinstance(given, bool) or not isinstance(given, int) or not lowest <= given <= highest:

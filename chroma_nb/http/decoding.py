@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from chroma_nb import errors
 from chroma_nb.configuration import Configuration, HnswParameters
 from chroma_nb.errors import ChromaError, InvalidDimensionError, ServerReplyError
-from chroma_nb.http.message import Reply
+from chroma_nb.http.message import SERVER_HEADER, Reply
 from chroma_nb.http.wire import parse_stored_metadata, thawed
 from chroma_nb.results import CollectionInfo, FieldSummary, GetResult, Include, IndexState, Plan, QueryResult, Summary
 from chroma_nb.scalars import Value
@@ -28,10 +28,10 @@ _DIMENSION = re.compile(r"expecting embedding with dimension of \d+", re.IGNOREC
 
 
 def _family() -> dict[tuple[str, int], type[ChromaError]]:
-    """Return the class of each wire name and status; where several share both, the most general one."""
+    """Return the class of each wire name that says anything, and status; where several share both, the most general one."""
     known: dict[tuple[str, int], type[ChromaError]] = {}
     for kind in vars(errors).values():
-        if isinstance(kind, type) and issubclass(kind, ChromaError) and kind is not ChromaError:
+        if isinstance(kind, type) and issubclass(kind, ChromaError) and kind.code != ChromaError.code:
             known.setdefault((kind.code, kind.status), kind)
     return known
 
@@ -63,9 +63,19 @@ def json_of(reply: Reply, place: str) -> Any:
     if reply.status >= 400 or 300 <= reply.status < 400:
         raise refusal_of(reply, place)
     try:
-        return orjson.loads(reply.body)
+        body = orjson.loads(reply.body)
     except orjson.JSONDecodeError:
         raise _foreign(reply, place) from None
+    if SERVER_HEADER not in reply.headers and isinstance(body, dict) and body.get("metadatas"):
+        body["metadatas"] = _ordered(body["metadatas"])
+    return body
+
+
+def _ordered(metadata: Any) -> Any:
+    """Return metadata with its keys sorted: Chroma's server sends them in another order each time, and columns would jump about."""
+    if isinstance(metadata, list):
+        return [_ordered(each) for each in metadata]
+    return None if metadata is None else dict(sorted(metadata.items()))
 
 
 def refusal_of(reply: Reply, place: str) -> ChromaError:
@@ -115,7 +125,7 @@ def collection_info(found: Any, count: int | None = None) -> CollectionInfo:
     written: Mapping[str, Any] = found.get("configuration_json") or {}
     section = own.get("hnsw") or written.get("hnsw") or written.get("spann") or {}
     hnsw = HnswParameters(**{name: section[name] for name in _HNSW if section.get(name) is not None})
-    metadata = own["metadata"] if "metadata" in own else found.get("metadata")
+    metadata = own["metadata"] if "metadata" in own else _ordered(found.get("metadata"))
     return CollectionInfo(
         found["id"],
         found["name"],

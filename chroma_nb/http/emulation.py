@@ -7,7 +7,8 @@ from our own server and from a store in this process, and why:
 what                   because
 =====================  =============================================================================================
 instants               it knows none: they are stored as ISO 8601 text, come back as text, and have no order
-key order, ``-0.0``    it keeps metadata without order, and zero without sign
+key order, ``-0.0``    it keeps metadata without order (keys come sorted), and zero without sign
+integers past 2**53    filters compare them as floats
 keys ``""  $x  #x``    it refuses them
 lists in collection    it stops answering over them, so they are refused here
 metadata

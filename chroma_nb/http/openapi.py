@@ -30,10 +30,10 @@ _REFUSALS: Final = {
     503: "Too many requests at once, or another process has been writing for long.",
     507: "The disk is full; the call was undone.",
 }
-_ALWAYS = (401, 403, 421, 500, 503)
-_IN_V1 = (400,)  # what was not found, too
-_WITH_BODY = (400, 408, 413, 415)
-_WRITING = (507,)
+_ALWAYS = frozenset({401, 403, 421, 500, 503})
+_IN_V1 = frozenset({400})  # what was not found, too
+_WITH_BODY = frozenset({400, 408, 413, 415})
+_WRITING = frozenset({507})
 _LINKED = ("records.add", "records.get", "records.query", "records.count", "records.delete", "collection.modify", "collection.by_id")
 _SECURITY: Final = {
     "bearer": {"type": "http", "scheme": "bearer"},
@@ -86,15 +86,13 @@ def _operation(route: Route, template: str, version: int) -> Schema:
     success: Schema = {"description": says.summary, "content": _json(gives)}
     if route.name == "collection.create":
         success["links"] = _links(version)
-    refusals = sorted(
-        {
-            *_ALWAYS,
-            *(_IN_V1 if version == 1 else ()),
-            *says.refuses,
-            *(_WITH_BODY if says.body or route.method != "GET" else ()),
-            *(_WRITING if route.writes else ()),
-        }
-    )
+    refusals = {*_ALWAYS, *says.refuses}
+    if version == 1:
+        refusals |= _IN_V1
+    if says.body or route.method != "GET":
+        refusals |= _WITH_BODY
+    if route.writes:
+        refusals |= _WRITING
     operation: Schema = {
         "operationId": f"v{version}.{route.name}",
         "summary": says.summary,
@@ -102,7 +100,7 @@ def _operation(route: Route, template: str, version: int) -> Schema:
         "parameters": _parameters(template, version, says),
         "responses": {
             "201" if route.name == "records.add" else "200": success,
-            **{str(status): {"$ref": f"#/components/responses/{status}"} for status in refusals},
+            **{str(status): {"$ref": f"#/components/responses/{status}"} for status in sorted(refusals)},
         },
     }
     if says.body:

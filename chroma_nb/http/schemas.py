@@ -87,7 +87,7 @@ _TEXT: Final[Schema] = {"type": "string"}
 _SOME_TEXT: Final[Schema] = {"type": "string", "minLength": 1}
 _PATTERN: Final[Schema] = {"type": "string", "format": "regex", "minLength": 1}
 _INT: Final = _number(INT_MIN, INT_MAX)
-_FLOAT: Final[Schema] = {"type": "number", "minimum": -1e308, "maximum": 1e308}
+_FLOAT: Final[Schema] = {"type": "number"}
 _FLAG: Final[Schema] = {"type": "boolean"}
 _INSTANT: Final = _object({"ns": _number(INT_MIN + 1, INT_MAX), "zone": {"enum": [None, "UTC"]}}, "ns zone", closed=True)
 _VALUES: Final = [_TEXT, _FLAG, _INT, _FLOAT]
@@ -103,7 +103,7 @@ _COLLECTION_NAME: Final[Schema] = {
     "pattern": r"^[A-Za-z0-9][A-Za-z0-9_-]*[A-Za-z0-9]$",
     "description": "Dots are allowed too, inside and not two in a row, unless the name is an IPv4 address.",
 }
-_VECTOR: Final = _list({"type": "number", "minimum": -3e38, "maximum": 3e38}, minItems=1, maxItems=65_536)
+_VECTOR: Final = _list({"type": "number"}, minItems=1, maxItems=65_536)
 _PACKED: Final[Schema] = {"type": "string", "contentEncoding": "base64", "description": "float32 values, little-endian."}
 _VECTORS: Final = _list({"anyOf": [_VECTOR, _PACKED]})
 _IDS: Final = _list(_SOME_TEXT, minItems=1, maxItems=Limits().rows)
@@ -215,7 +215,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
         },
         "num_indexed_ops num_unindexed_ops total_ops op_indexing_progress",
     ),
-    "NewRecords": _object({"ids": {**_IDS, "minItems": 0}, "embeddings": _VECTORS, **_COLUMNS}, "ids embeddings"),
+    "NewRecords": _object({"ids": {**_IDS, "minItems": 0}, "embeddings": _or_null(_VECTORS), **_COLUMNS}, "ids"),
     "Records": _object({"ids": _IDS, "embeddings": _VECTORS, **_COLUMNS}, "ids embeddings"),
     "ChangedRecords": _object({"ids": _IDS, "embeddings": _or_null(_list(_or_null({"anyOf": [_VECTOR, _PACKED]}))), **_COLUMNS}, "ids"),
     "Where": {"anyOf": [{"type": "null"}, {"type": "object", "maxProperties": 0}, ref("WhereClause")]},
@@ -236,7 +236,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "GetResult": _object(_columns(nested=False), "ids embeddings documents uris metadatas include"),
     "Query": _object(
         {
-            "query_embeddings": _or_null(_list(_VECTOR)),
+            "query_embeddings": _or_null(_VECTORS),
             "n_results": _or_null(_number(0, Limits().results)),
             "ids": _READ_IDS,
             **_FILTERS,
@@ -268,7 +268,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "Scanned": _object({**_columns(nested=False), "cursor": _or_null(_number())}, "ids cursor"),
     "Explain": _object(
         {
-            "query_embeddings": _list(_VECTOR, minItems=1),
+            "query_embeddings": {**_VECTORS, "minItems": 1},
             "n_results": _or_null(_number(1, Limits().results)),
             "ids": _READ_IDS,
             **_FILTERS,
@@ -294,7 +294,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "key": _TEXT,
             "version": _or_null(_number()),
             "ids": _list(_SOME_TEXT),
-            "coordinates": _list(_list({"type": "number", "minimum": -3e38, "maximum": 3e38}, minItems=2, maxItems=2)),
+            "coordinates": _list(_list({"type": "number"}, minItems=2, maxItems=2)),
         },
         "key ids coordinates",
     ),

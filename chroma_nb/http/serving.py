@@ -197,9 +197,11 @@ def _modify_collection(call: Call) -> Any:
     body = call.body()
     name, metadata, configuration = body.get("new_name"), body.get("new_metadata"), body.get("new_configuration")
     current: Configuration | None = None
-    if isinstance(configuration, dict) and (configuration.get("hnsw") or configuration.get("spann")):
+    if configuration is not None:
+        if not isinstance(configuration, dict) or not isinstance(configuration.get("embedding_function"), (dict, type(None))):
+            raise InvalidTypeError("new_configuration: expected an object such as {'hnsw': {'ef_search': 200}}")
         info = call.service.execute(ops.GetCollectionById(call.collection))
-        current = changed_configuration(info.configuration, {key: configuration.get(key) for key in ("hnsw", "spann")})
+        current = changed_configuration(info.configuration, configuration)
     op = ops.ModifyCollection(
         call.collection,
         None if name is None else collection_name(name, CHROMA_NAMES),

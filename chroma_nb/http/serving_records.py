@@ -34,7 +34,7 @@ def _written(call: Call, written: Any) -> Any:
 
 def _add(call: Call) -> Any:
     body = call.body()
-    if body.get("ids") == []:
+    if all(body.get(name) in ([], None) for name in ("ids", "embeddings", "documents", "metadatas", "uris")) and body.get("ids") == []:
         return _nothing(call, call.done())
     records = _records(call, body, removals=False)
     _needs_embeddings(records)
@@ -72,11 +72,11 @@ def _get(call: Call) -> Any:
     body = call.body()
     include = call.include(body, ("metadatas", "documents"))
     ids = call.ids(body)
-    if ids == []:
-        return _nothing(call, columns(call, GetResult([]), include))
     limit = call.number(body, "limit", None)
     most = None if call.v1 and limit == 0 else limit
     op = ops.Get(call.collection, ids, call.filter(body), most, call.number(body, "offset", 0) or 0, frozenset(include))
+    if ids == []:
+        return _nothing(call, columns(call, GetResult([]), include))
     return columns(call, call.service.execute(op), include)
 
 
@@ -84,17 +84,18 @@ def _query(call: Call) -> Any:
     body = call.body()
     include = call.include(body, ("metadatas", "documents", "distances"))
     vectors, missing = parse_wire_vectors(body.get("query_embeddings") or None, "query_embeddings")
-    if vectors is None or missing is not None:
+    wanted, queries, limit = call.number(body, "n_results", 10) or 0, 0 if vectors is None else len(vectors), call.service.limits.results
+    if wanted * max(queries, 1) > limit:
+        raise TooManyRowsError(f"n_results: {wanted:,} for each of {queries:,} vectors; this server answers with {limit:,} at most")
+    ids, where = call.ids(body), call.filter(body)
+    if missing is not None:
+        raise InvalidArgumentError("query_embeddings: null is no vector")
+    if vectors is None:
         return _nothing(call, {**columns(call, GetResult([]), include), "distances": []})
-    wanted = call.number(body, "n_results", 10) or 0
-    limit = call.service.limits.results
-    if wanted * len(vectors) > limit:
-        raise TooManyRowsError(f"n_results: {wanted:,} for each of {len(vectors):,} vectors; this server answers with {limit:,} at most")
-    ids = call.ids(body)
     if not wanted or ids == []:
         empty = QueryResult(_empty(include), [0] * len(vectors), np.empty(0) if "distances" in include else None)
         return _nothing(call, _nested(call, empty, include))
-    op = ops.Query(call.collection, vectors, wanted, ids, call.filter(body), frozenset(include))
+    op = ops.Query(call.collection, vectors, wanted, ids, where, frozenset(include))
     return _nested(call, call.service.execute(op), include)
 
 

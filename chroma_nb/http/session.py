@@ -206,4 +206,3 @@ def divided(where: Filter) -> Filter:
         return Member(where.key, where.op, (*map(float, whole), *rest), where.missing)
     halves = (Member(where.key, where.op, whole, where.missing), Member(where.key, where.op, rest, where.missing))
     return Or(halves) if where.op == "$in" else And(halves)
-

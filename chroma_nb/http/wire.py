@@ -35,6 +35,8 @@ def parse_wire_vectors(given: object, place: str) -> tuple[Vectors | None, NDArr
         return None, None
     if not isinstance(given, list):
         raise InvalidTypeError(f"{place}: expected a list of vectors, got {type(given).__name__}")
+    if not {list, str, type(None)}.issuperset(map(type, given)):
+        raise InvalidTypeError(f"{place}: expected a list of vectors, each a list of numbers or a base64 text")
     rows = [
         _unpacked(vector, f"{place}[{i}]") if isinstance(vector, str) else vector for i, vector in enumerate(given) if vector is not None
     ]

@@ -194,7 +194,7 @@ def test_a_dropped_client_does_not_conflict(tmp_path: Path) -> None:
 @pytest.mark.parametrize("remote", [{"chroma_api_impl": "chromadb.api.fastapi.FastAPI"}, {"chroma_server_host": "example"}])
 def test_settings_for_a_server_are_refused(remote: dict[str, Any]) -> None:
     with pytest.raises(chromadb.errors.InvalidArgumentError, match="server"):
-        chromadb.Client(chromadb.Settings(**remote))
+        chromadb.EphemeralClient(chromadb.Settings(**remote))
 
 
 def test_settings_of_another_kind_are_refused() -> None:

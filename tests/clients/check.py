@@ -9,6 +9,7 @@ imported here, and the last two only inside functions.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import inspect
 import itertools
 import json
@@ -18,6 +19,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -155,11 +157,9 @@ class Story:
     """One run: who speaks, with whom, and as which generation."""
 
     def __init__(self, url: str, guarded: str, token: str, tenant: str, mode: str) -> None:
-        import chromadb
-
-        self.chromadb = chromadb
+        self.chromadb = importlib.import_module("chromadb")
         self.awaits = mode == "async"
-        self.generation = generation_of(chromadb.__version__, awaits=self.awaits)
+        self.generation = generation_of(self.chromadb.__version__, awaits=self.awaits)
         self.url, self.guarded, self.token = url, guarded, token
         self.tenant = tenant
         self.database = "база данных ☃ 1"
@@ -203,7 +203,13 @@ class Story:
         made.add(
             ids=["e", "a", "d", "b", "c"],
             embeddings=[[5.0, 0.5], [1.0, 0.0], [0.0, 4.0], [0.0, 2.0], [3.0, 3.0]],
-            metadatas=[{"n": 5, "t": "odd"}, {"n": 1, "t": "odd"}, {"n": 4.0, "t": "even"}, {"n": 2, "t": "even", "yes": True}, {"t": "odd"}],
+            metadatas=[
+                {"n": 5, "t": "odd"},
+                {"n": 1, "t": "odd"},
+                {"n": 4.0, "t": "even"},
+                {"n": 2, "t": "even", "yes": True},
+                {"t": "odd"},
+            ],
             documents=["five birds", "one owl", "four Owls", "two birds and an owl", "three"],
         )
         return made
@@ -290,12 +296,14 @@ def raises(names: str, call: Callable[[], Any], words: str = "") -> Exception:
     """Assert that a call raises exactly one of these classes (``A|B``), with these words in the message."""
     try:
         result = call()
-    except Exception as error:
-        assert type(error).__name__ in names.split("|"), f"expected {names}, got {error!r}"
-        assert words.lower() in str(error).lower(), f"expected {words!r} in {str(error)!r}"
-        return error
-    message = f"expected {names}, but the call returned {result!r}"
-    raise AssertionError(message)
+    except Exception as raised:  # noqa: BLE001 - which one it is, is what is checked
+        error = raised
+    else:
+        message = f"expected {names}, but the call returned {result!r}"
+        raise AssertionError(message)
+    assert type(error).__name__ in names.split("|"), f"expected {names}, got {error!r}"
+    assert words.lower() in str(error).lower(), f"expected {words!r} in {str(error)!r}"
+    return error
 
 
 def vectors(result: Any) -> Any:
@@ -405,7 +413,7 @@ def use_a_collection_after_its_deletion(s: Story) -> None:
 @check()
 def bad_names(s: Story) -> None:
     for name in ("ab", "a b c", "-abc", "abc_", "a..b", "192.168.1.1", "ünïcode"):
-        raises(s.generation.bad_name, lambda name=name: s.client.create_collection(name), "name")
+        raises(s.generation.bad_name, partial(s.client.create_collection, name), "name")
 
 
 @check()
@@ -607,9 +615,9 @@ def bad_filters(s: Story) -> None:
     made = s.filled()
     bad: list[dict[str, Any]] = [{"n": {"$foo": 1}}, {"n": 1, "t": "odd"}, {"n": {"$gt": "a"}}, {"$and": [{"n": 1}]}, {"n": {"$in": []}}]
     for where in bad:
-        raises("ValueError", lambda where=where: made.get(where=where))
-        raises("ValueError", lambda where=where: made.query(query_embeddings=[[1.0, 0.0]], where=where))
-        raises("ValueError", lambda where=where: made.delete(where=where))
+        raises("ValueError", partial(made.get, where=where))
+        raises("ValueError", partial(made.query, query_embeddings=[[1.0, 0.0]], where=where))
+        raises("ValueError", partial(made.delete, where=where))
     raises("ValueError", lambda: made.get(where_document={"$foo": "a"}))
     same(made.count(), 5)
 
@@ -1095,7 +1103,7 @@ def token_by_settings(s: Story) -> None:
     for header in ("Authorization", "X-Chroma-Token"):
         made = _by_settings(s, header, s.token).create_collection(s.name(), embedding_function=Letters())
         same(s.client.get_collection(made.name, embedding_function=Letters()).id, made.id)
-        raises("AuthorizationError", lambda header=header: _by_settings(s, header, "wrong"))
+        raises("AuthorizationError", partial(_by_settings, s, header, "wrong"))
 
 
 @check(needs="headers")
@@ -1121,7 +1129,7 @@ def results(story: Story) -> Iterator[dict[str, Any]]:
         name = function.__name__
         try:
             function(story)
-        except Exception:
+        except Exception:  # noqa: BLE001 - a check may fail in any way, and the next one runs all the same
             yield {"name": name, "ok": False, "detail": traceback.format_exc(limit=-4)}
         else:
             yield {"name": name, "ok": True, "detail": ""}

@@ -82,6 +82,8 @@ WRITES: list[tuple[str, Call]] = [
     (r"metadatas\[0\]", lambda docs: docs.add(["x"], embeddings=E, metadatas=[{}])),
     (r"metadatas\[0\]", lambda docs: docs.add(["x"], embeddings=E, metadatas=[{5: 1}])),
     (r"metadatas\[0\]", lambda docs: docs.add(["x"], embeddings=E, metadatas=[{"": 1}])),
+    (r"metadatas\[0\].*operator", lambda docs: docs.add(["x"], embeddings=E, metadatas=[{"$and": 1}])),
+    (r"metadatas\[0\].*'#document'", lambda docs: docs.update(["a"], metadatas=[{"#document": 1}])),
     (r"metadatas\[0\].*reserved", lambda docs: docs.add(["x"], embeddings=E, metadatas=[{"chroma:document": "x"}])),
     (r"metadatas\[0\].*surrogate", lambda docs: docs.add(["x"], embeddings=E, metadatas=[{SURROGATE: 1}])),
     (r"metadatas\[0\]\['v'\].*surrogate", lambda docs: docs.add(["x"], embeddings=E, metadatas=[{"v": SURROGATE}])),

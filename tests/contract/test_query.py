@@ -14,9 +14,13 @@ from chroma_nb.errors import InvalidArgumentError, InvalidDimensionError
 POINTS = np.array([[i % 7, i // 7, (i * i) % 5] for i in range(60)], dtype=np.float32)
 
 
-@pytest.fixture(params=["l2", "ip", "cosine"])
+in_every_space = pytest.mark.parametrize("points", ["l2", "ip", "cosine"], indirect=True)
+
+
+@pytest.fixture
 def points(request: pytest.FixtureRequest, client: Any) -> Any:
-    made = client.create_collection("points", {"hnsw:space": request.param}, None)
+    """Sixty records on a grid, in the space a test asks for."""
+    made = client.create_collection("points", {"hnsw:space": getattr(request, "param", "l2")}, None)
     made.add(
         [f"p{i}" for i in range(60)],
         embeddings=POINTS,
@@ -40,6 +44,7 @@ def oracle(space: str, query: Any, among: list[int]) -> list[tuple[float, int]]:
     return sorted(zip(distances.tolist(), among, strict=True))
 
 
+@in_every_space
 def test_the_nearest_come_first(points: Any, again: Callable[[Any], Any]) -> None:
     found = again(points)
     answer = found.query([2, 3, 4], n_results=60)
@@ -61,6 +66,7 @@ def test_ties_come_in_the_order_they_were_added(client: Any) -> None:
     assert made.query([[1, 1]], n_results=5)["id"].tolist() == ["t0", "t1", "t2", "t3", "t4"]
 
 
+@in_every_space
 @pytest.mark.parametrize(
     ("asked", "among"),
     [
@@ -92,6 +98,7 @@ def test_several_queries_keep_apart(points: Any) -> None:
     assert single["id"].tolist() == answer.loc[1, "id"].tolist()
 
 
+@in_every_space
 def test_more_like_a_record(points: Any) -> None:
     answer = points.query(like=["p3", "p40"], n_results=4, where={"half": 1})
     assert answer.index.tolist() == [(query, rank) for query in (0, 1) for rank in (1, 2, 3, 4)]
@@ -160,6 +167,7 @@ def test_explain_tells_how_and_over_how_many(points: Any) -> None:
     assert points.explain(ids=["nobody"]).method == "empty"
 
 
+@in_every_space
 def test_build_index_is_seen_and_changes_no_answer(points: Any, again: Callable[[Any], Any]) -> None:
     before = points.query(POINTS[:5], n_results=5)
     points.build_index(show_progress=False)

@@ -22,7 +22,7 @@ from chroma_nb import ops, spaces
 from chroma_nb.client.client import Client
 from chroma_nb.engine import caches, indexer, memory, plan, view
 from chroma_nb.engine import engine as engines
-from chroma_nb.filters import EVERYTHING, Filter, matches, parse_where, parse_where_document
+from chroma_nb.filters import Filter, matches, parse_where, parse_where_document
 from chroma_nb.results import Plan
 from chroma_nb.scalars import Instant, Value
 from tests.contract.backends import DEFAULTS, EVERY_FIELD
@@ -358,4 +358,3 @@ def oracle(space: spaces.Space, query: Any, vectors: Any) -> Any:
 
 TestStore: Callable[..., Any] = Store.TestCase
 Store.TestCase.settings = settings(max_examples=400 if THOROUGH else 25, stateful_step_count=60 if THOROUGH else 25, deadline=None)
-assert EVERYTHING is parse_where(None)

@@ -56,6 +56,9 @@ HOSTILE = [
 ]
 
 
+KEYS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=3).filter(lambda key: key[0] not in "$#")
+
+
 @pytest.fixture
 def plain(client: Any) -> Any:
     return client.create_collection("plain", embedding_function=None)
@@ -204,7 +207,7 @@ def test_embeddings_are_kept_bit_by_bit(plain: Any, again: Callable[[Any], Any])
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
 @given(
     st.lists(
-        st.dictionaries(st.text(st.characters(codec="utf-8"), min_size=1, max_size=3), VALUES, min_size=1, max_size=4),
+        st.dictionaries(KEYS, VALUES, min_size=1, max_size=4),
         min_size=1,
         max_size=6,
     )

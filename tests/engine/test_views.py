@@ -18,9 +18,10 @@ from chroma_nb.engine.engine import Engine
 from chroma_nb.engine.view import View
 from tests.engine import asked
 from tests.engine.contents import difference, of_view
-from tests.filters.strategies import METADATAS
+from tests.filters.strategies import VALUES
 
 IDS = st.lists(st.integers(0, 15).map(str), min_size=1, max_size=6, unique=True)
+METADATAS = st.none() | st.dictionaries(st.sampled_from(["a", "b", "Ω key"]), VALUES, min_size=1)
 STEPS = st.lists(
     st.tuples(st.sampled_from(["add", "embeddings", "metadata", "delete", "look"]), IDS, st.lists(METADATAS, min_size=6, max_size=6)),
     max_size=12,
@@ -55,11 +56,11 @@ def test_every_step_leads_where_a_fresh_load_leads(two: list[Engine], lowest: in
             engine = two[turn % 2]
             vectors = [[next(numbers), 1] for _ in ids]
             if step == "add":
-                asked.add(engine, collection, ids, vectors, metadatas=[each or None for each in metadatas[: len(ids)]])
+                asked.add(engine, collection, ids, vectors, metadatas=metadatas[: len(ids)])
             elif step == "embeddings":
                 asked.update(engine, collection, ids, vectors)
             elif step == "metadata":
-                asked.update(engine, collection, ids, None, [each or None for each in metadatas[: len(ids)]])
+                asked.update(engine, collection, ids, None, metadatas[: len(ids)])
             elif step == "delete":
                 asked.delete(engine, collection, ids)
             else:

@@ -61,7 +61,7 @@ def run_kills(folder: Path, largest: int, kills: int, seed: int) -> tuple[int, i
         log = folder / f"{turn}.log"
         log.touch()
         with rig.Child("killed_writer", store, log, seed * 1000 + turn, largest) as child:
-            during_open = turn % 8 == 7
+            during_open = turn % 8 == 7 and turn < kills
             if during_open:
                 rig.kill_later(child.process, random.uniform(0.1, 0.6))
             said = child.said()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from chroma_nb.chromadb.api.client import AdminClient as AdminAPI
+from chroma_nb.chromadb.api.client import AsyncClient as AsyncClientAPI
 from chroma_nb.chromadb.api.client import Client as ClientAPI
 from chroma_nb.chromadb.api.types import CreateCollectionConfiguration, UpdateCollectionConfiguration
 
-__all__ = ["AdminAPI", "ClientAPI", "CreateCollectionConfiguration", "UpdateCollectionConfiguration"]
+__all__ = ["AdminAPI", "AsyncClientAPI", "ClientAPI", "CreateCollectionConfiguration", "UpdateCollectionConfiguration"]

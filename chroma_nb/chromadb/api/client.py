@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from typing_extensions import Self
 
 from chroma_nb import dialect, embedding, ops
+from chroma_nb.chromadb.api.models.AsyncCollection import AsyncCollection
 from chroma_nb.chromadb.api.models.Collection import Collection
 from chroma_nb.chromadb.errors import InvalidUUIDError, as_chroma
 from chroma_nb.chromadb.version import CHROMA_VERSION
 from chroma_nb.client.client import Admin
 from chroma_nb.client.steps import UNSET, ClientSteps
-from chroma_nb.client.verb import Steps, Sync, ask, verb
+from chroma_nb.client.verb import Async, Steps, Sync, ask, verb
 from chroma_nb.dialect import Dialect
 from chroma_nb.errors import EmbeddingFunctionConflictError, InvalidArgumentError, InvalidTypeError
 from chroma_nb.results import CollectionInfo
@@ -38,11 +39,10 @@ class UserIdentity:
     attributes: dict[str, Any] | None = None
 
 
-class Client(ClientSteps, Sync):
-    """A client: where collections are made and found; made by the factories of `chroma_nb.chromadb`."""
+class ClientVerbs(ClientSteps):
+    """The verbs of a client; made by the factories of `chroma_nb.chromadb`, never by hand."""
 
     dialect: ClassVar[Dialect] = dialect.CHROMA
-    _collection_type = Collection
 
     def __init__(
         self,
@@ -52,25 +52,35 @@ class Client(ClientSteps, Sync):
         tenant: str,
         database: str,
         place: str,
+        remote: bool = False,
     ) -> None:
-        super().__init__(_translating(execute), tenant=tenant, database=database, place=place, allow_reset=settings.allow_reset)
+        # Whether a server may be emptied is for the server to say.
+        allow_reset = settings.allow_reset or remote
+        super().__init__(self._translating(execute), tenant=tenant, database=database, place=place, allow_reset=allow_reset)
         self._settings = settings
+
+    def _translating(self, execute: Callable[[ops.Op[Any]], Any]) -> Callable[[ops.Op[Any]], Any]:
+        return _translating(execute)
 
     @verb
     def heartbeat(self) -> Steps[int]:
         """Return the store's clock in nanoseconds since 1970."""
         return (yield from ask(ops.Heartbeat()))
 
-    def get_version(self) -> str:
+    @verb
+    def get_version(self) -> Steps[str]:
         """Return the version of Chroma whose API this is."""
+        yield from ()
         return CHROMA_VERSION
 
     def get_settings(self) -> Settings:
         """Return the settings the client was made with."""
         return self._settings
 
-    def get_user_identity(self) -> UserIdentity:
+    @verb
+    def get_user_identity(self) -> Steps[UserIdentity]:
         """Return who the client works as."""
+        yield from ()
         return UserIdentity(tenant=self.tenant, databases=[self.database])
 
     @verb
@@ -99,7 +109,7 @@ class Client(ClientSteps, Sync):
         embedding_function: Any = UNSET,
         data_loader: Any = None,
         get_or_create: bool = False,  # noqa: FBT001, FBT002 - Chroma's signature
-    ) -> Steps[Collection]:
+    ) -> Steps[Any]:
         """Make a collection.
 
         Parameters
@@ -126,7 +136,7 @@ class Client(ClientSteps, Sync):
         function, settled = _settled(embedding_function, configuration)
         if function is not UNSET and not _names_space(metadata, settled):
             settled = _with_space_of(function, settled)
-        made: Collection = yield from self._create(name, metadata, settled, function, get_or_create=get_or_create)
+        made = yield from self._create(name, metadata, settled, function, get_or_create=get_or_create)
         return made
 
     @verb
@@ -138,14 +148,13 @@ class Client(ClientSteps, Sync):
         metadata: Mapping[str, Any] | None = None,
         embedding_function: Any = UNSET,
         data_loader: Any = None,
-    ) -> Steps[Collection]:
+    ) -> Steps[Any]:
         """Return the collection of that name, unchanged, or make it as `create_collection` does."""
-        making = Client.create_collection(self, name, schema, configuration, metadata, embedding_function, data_loader, get_or_create=True)
-        made: Collection = yield from making
-        return made
+        chosen = (name, schema, configuration, metadata, embedding_function, data_loader)
+        return (yield from ClientVerbs.create_collection(self, *chosen, get_or_create=True))
 
     @verb
-    def get_collection(self, name: str, embedding_function: Any = UNSET, data_loader: Any = None) -> Steps[Collection]:
+    def get_collection(self, name: str, embedding_function: Any = UNSET, data_loader: Any = None) -> Steps[Any]:
         """Return a collection that exists; `embedding_function` is the one it was made with.
 
         Raises
@@ -157,11 +166,11 @@ class Client(ClientSteps, Sync):
         """
         _not_offered(data_loader=data_loader)
         _check_signature(embedding_function)
-        found: Collection = yield from self._get_collection(name, embedding_function)
+        found = yield from self._get_collection(name, embedding_function)
         return found
 
     @verb
-    def get_collection_by_id(self, id: uuid.UUID, embedding_function: Any = UNSET, data_loader: Any = None) -> Steps[Collection]:  # noqa: A002
+    def get_collection_by_id(self, id: uuid.UUID, embedding_function: Any = UNSET, data_loader: Any = None) -> Steps[Any]:  # noqa: A002
         """Return a collection that exists, by its id."""
         _not_offered(data_loader=data_loader)
         _check_signature(embedding_function)
@@ -170,7 +179,7 @@ class Client(ClientSteps, Sync):
         except ValueError as error:
             raise InvalidUUIDError(f"id: expected a UUID, got {str(id)[:60]!r}; collection.id is one") from error
         info = yield from ask(ops.GetCollectionById(identifier))
-        found: Collection = self._made(info, self._function_of(info, embedding_function))
+        found = self._made(info, self._function_of(info, embedding_function))
         return found
 
     @verb
@@ -179,7 +188,7 @@ class Client(ClientSteps, Sync):
         yield from ask(ops.DeleteCollection(self.tenant, self.database, self._checked_name(name, new=False)))
 
     @verb
-    def list_collections(self, limit: int | None = None, offset: int | None = None) -> Steps[list[Collection]]:
+    def list_collections(self, limit: int | None = None, offset: int | None = None) -> Steps[list[Any]]:
         """Return the database's collections in the order they were made."""
         return (yield from self._list_collections(limit, offset))
 
@@ -210,6 +219,12 @@ class Client(ClientSteps, Sync):
             return embedding.restore(stored)
         return ClientSteps._function_of(info, function)
 
+
+class Client(ClientVerbs, Sync):
+    """A client: where collections are made and found; made by the factories of `chroma_nb.chromadb`."""
+
+    _collection_type = Collection
+
     def close(self) -> None:
         """Let go of the store; safe to call twice. Data is saved by each call, not by this one."""
         self._close()
@@ -221,6 +236,33 @@ class Client(ClientSteps, Sync):
     def __exit__(self, *_: object) -> None:
         """Close the client."""
         self.close()
+
+
+class AsyncClient(ClientVerbs, Async):
+    """`Client` whose verbs are awaited; made by ``await chromadb.AsyncHttpClient(...)``."""
+
+    _collection_type = AsyncCollection
+
+    def _translating(self, execute: Callable[[ops.Op[Any]], Any]) -> Callable[[ops.Op[Any]], Any]:
+        async def translated(op: ops.Op[Any]) -> Any:
+            with as_chroma():
+                return await execute(op)
+
+        return translated
+
+    async def close(self) -> None:
+        """Let go of the server; safe to call twice."""
+        released = self._close()
+        if inspect.isawaitable(released):
+            await released
+
+    async def __aenter__(self) -> Self:
+        """Return the client."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the client."""
+        await self.close()
 
 
 class AdminClient(Admin):

@@ -15,6 +15,7 @@ from chroma_nb.dialect import Dialect
 from chroma_nb.errors import EmbeddingError, InvalidArgumentError
 from chroma_nb.names import collection_name
 from chroma_nb.ops import Count, ForkCollection
+from chroma_nb.progress import Bar
 from chroma_nb.records import Vectors
 
 _PEEKED: Include = ["metadatas", "documents", "embeddings"]
@@ -22,8 +23,8 @@ _ECHOED = ("space", "ef_construction", "ef_search", "max_neighbors", "resize_fac
 _REMEMBERED = ("type", "name", "config")
 
 
-class Collection(CollectionSteps, Sync):
-    """A collection of records; made by a client: ``client.get_or_create_collection("docs")``."""
+class CollectionVerbs(CollectionSteps):
+    """The verbs of a collection; made by a client, never by hand."""
 
     dialect: ClassVar[Dialect] = dialect.CHROMA
 
@@ -226,10 +227,10 @@ class Collection(CollectionSteps, Sync):
         info = yield from ask(ForkCollection(self._info.id, collection_name(new_name, self.dialect.names)))
         return self._client._made(info, self._function)
 
-    def _vectors(self, texts: list[str], *, query: bool, show: bool | None = None) -> Steps[Vectors]:
+    def _vectors(self, texts: list[str], *, query: bool, show: bool | None = None, bar: Bar | None = None) -> Steps[Vectors]:
         """Embed texts; what the embedding function raised comes out as it is, for code that waits for it."""
         try:
-            return (yield from super()._vectors(texts, query=query, show=show))
+            return (yield from super()._vectors(texts, query=query, show=show, bar=bar))
         except EmbeddingError as error:
             if error.raised is not None:
                 raise error.raised from None
@@ -241,7 +242,7 @@ class Collection(CollectionSteps, Sync):
 
     def __eq__(self, other: object) -> bool:
         """Tell whether both are the same collection in the same state."""
-        return isinstance(other, Collection) and (self.id, self.name, self.metadata, self.configuration_json) == (
+        return isinstance(other, CollectionVerbs) and (self.id, self.name, self.metadata, self.configuration_json) == (
             other.id,
             other.name,
             other.metadata,
@@ -251,6 +252,10 @@ class Collection(CollectionSteps, Sync):
     def __hash__(self) -> int:
         """Hash by id."""
         return hash(self._info.id)
+
+
+class Collection(CollectionVerbs, Sync):
+    """A collection of records; made by a client: ``client.get_or_create_collection("docs")``."""
 
 
 def _fields(embeddings: Any, metadatas: Any, documents: Any, uris: Any) -> dict[str, Any]:

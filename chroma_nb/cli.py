@@ -72,8 +72,10 @@ def _parser() -> argparse.ArgumentParser:
     token.add_argument("--no-token", action="store_true", help="let everyone in who reaches the port")
     run.add_argument("--allow-reset", action="store_true", help="let clients delete everything by a reset")
     run.add_argument("--read-only", action="store_true", help="refuse every write")
-    run.add_argument("--allow-origin", metavar="ORIGIN", action="append", default=[], help="web pages that may call, such as http://localhost:5173; may be repeated")  # fmt: skip
-    run.add_argument("--host-name", metavar="NAME", action="append", default=[], help="another name under which clients reach the server; may be repeated")  # fmt: skip
+    origin = "web pages that may call, such as http://localhost:5173; may be repeated"
+    run.add_argument("--allow-origin", metavar="ORIGIN", action="append", default=[], help=origin)
+    name = "another name under which clients reach the server; may be repeated"
+    run.add_argument("--host-name", metavar="NAME", action="append", default=[], help=name)
     run.set_defaults(command=_run)
 
     info = commands.add_parser("info", help="list the collections of a store", description="List the collections of a store.")
@@ -128,7 +130,7 @@ def _signals() -> Iterator[threading.Event]:
         stopped.set()
 
     for number in _SIGNALS:
-        if before[number] is not signal.SIG_IGN:
+        if before[number] is not signal.SIG_IGN or number in (signal.SIGINT, signal.SIGTERM):  # nohup means SIGHUP
             signal.signal(number, stop)
     try:
         yield stopped
@@ -161,17 +163,17 @@ def _token(file: Path) -> str:
     from chroma_nb.http.app import new_token
 
     try:
-        with contextlib.suppress(FileExistsError):
+        if not file.exists():
             with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as made:
                 made.write(new_token() + "\n")
         token = file.read_text("utf-8").strip()
+        if not token:
+            raise InvalidArgumentError(f"token file {file}: is empty; write the token into it, or remove it and a new one is made")
         if os.name == "posix" and stat.S_IMODE(file.stat().st_mode) & 0o077:
             logging.getLogger("chroma_nb.cli").warning("%s can be read by other users; run: chmod 600 %s", file, file)
     except (OSError, UnicodeDecodeError) as error:
         said = error.strerror if isinstance(error, OSError) else "not text"
         raise InvalidArgumentError(f"token file {file}: {said}; give another --token-file") from error
-    if not token:
-        raise InvalidArgumentError(f"token file {file}: is empty; write the token into it, or remove it and a new one is made")
     return token
 
 

@@ -143,7 +143,8 @@ class App:
             reply = await self._answered(scope, headers, body)
         except TurnedAwayError as turned_away:
             reply = turned_away.reply
-            await body.drain()
+            if reply.status != 408:
+                await body.drain()
         except _GoneError:
             return
         except Exception:  # noqa: BLE001 - logged; the client is told so much and no more

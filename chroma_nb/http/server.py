@@ -30,6 +30,7 @@ from chroma_nb.optional import need
 _LOG = logging.getLogger("chroma_nb.http")
 _MASK = "<token>"
 _STARTED = 30.0
+_CODE = "white-space:pre-wrap;font-family:var(--jp-code-font-family, monospace);margin-top:6px"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _servers: weakref.WeakSet[Server] = weakref.WeakSet()
 
@@ -236,7 +237,7 @@ class Server:
         return f"Server({self.url!r}, {'running' if self.running else 'stopped'})"
 
     def _repr_html_(self) -> str:
-        code = [html.element("pre", text) for text in (self.python(), self.js(), self.curl())]
+        code = [html.element("div", text, style=_CODE) for text in (self.python(), self.js(), self.curl())]
         return str(html.card("chroma_nb server", f"{self.url} · {'running' if self.running else 'stopped'}", *code))
 
 

@@ -30,6 +30,7 @@ calls = {
     "upsert": lambda i: docs.upsert([f"id{i}"], embeddings=vectors[i : i + 1]),
 }
 for name, call in calls.items():
+    call(0)  # what is read from disk once is no matter of a busy thread
     times = []
     for i in range(200):
         start = time.perf_counter()

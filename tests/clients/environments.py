@@ -151,7 +151,7 @@ class Environment:
         venv.create(self.folder, symlinks=os.name != "nt")
         scheme = "nt" if os.name == "nt" else "posix_prefix"
         target = sysconfig.get_path("purelib", scheme, vars={"base": str(self.folder)})
-        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "install", "--retries", "2", "--no-deps"]
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "install", "--retries", "1", "--no-deps"]
         _run([*pip, "--only-binary", ":all:", "--target", target, *self.packages])
 
     def _make_javascript(self) -> None:
@@ -161,8 +161,9 @@ class Environment:
         self.folder.mkdir()
         (self.folder / "package.json").write_text('{"private": true}\n', encoding="utf-8")
         # Optional and peer packages are embedding services; the scripts of some want to fetch programs.
-        options = ["--ignore-scripts", "--omit=optional", "--omit=peer", "--no-audit", "--no-fund", "--fetch-retries=2", "--loglevel=error"]
-        _run([npm, "install", "--prefix", str(self.folder), *options, *self.packages])
+        options = ["--ignore-scripts", "--omit=optional", "--omit=peer", "--no-audit", "--no-fund", "--loglevel=error"]
+        patience = ["--fetch-retries=2", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=2000"]
+        _run([npm, "install", "--prefix", str(self.folder), *options, *patience, *self.packages])
 
 
 def _run(command: list[str]) -> None:

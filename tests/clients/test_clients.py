@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -78,16 +78,11 @@ Reports = dict[str, "concurrent.futures.Future[list[dict[str, Any]]]"]
 @pytest.fixture(scope="module")
 def reports(request: pytest.FixtureRequest, addresses: list[str]) -> Iterator[Reports]:
     """Start the chosen clients; their reports come in later."""
-    chosen: list[Case] = [
-        item.callspec.params["case"] for item in request.session.items if isinstance(item, pytest.Function) and _is_client(item)
-    ]
+    functions = [item for item in request.session.items if isinstance(item, pytest.Function) and "reports" in item.fixturenames]
+    chosen = [cast("Case", item.callspec.params["case"]) for item in functions]
     with concurrent.futures.ThreadPoolExecutor(2) as threads:
         yield {str(case): threads.submit(report, case, addresses) for case in chosen}
         threads.shutdown(cancel_futures=True)
-
-
-def _is_client(item: pytest.Function) -> bool:
-    return "reports" in item.fixturenames
 
 
 def report(case: Case, addresses: list[str]) -> list[dict[str, Any]]:

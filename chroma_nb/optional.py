@@ -23,7 +23,6 @@ EXTRAS = {
     "polars": "arrow",
     "pyarrow": "arrow",
     "httpx": "http",
-    "starlette": "server",
     "uvicorn": "server",
     "jupyter_server": "jupyter",
 }

@@ -39,6 +39,7 @@ def test_the_wheel_is_the_package_and_its_description(wheel: dict[str, bytes]) -
         "METADATA",
         "RECORD",
         "WHEEL",
+        "entry_points.txt",
         "licenses/LICENSE",
     }
 

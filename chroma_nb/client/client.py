@@ -14,7 +14,7 @@ from chroma_nb.client import arguments
 from chroma_nb.client.collection import AsyncCollection, Collection
 from chroma_nb.client.steps import UNSET, ClientSteps
 from chroma_nb.client.verb import Async, Steps, Sync, ask, verb
-from chroma_nb.errors import InvalidArgumentError
+from chroma_nb.errors import ChromaError, InvalidArgumentError
 from chroma_nb.names import scope_name
 from chroma_nb.results import CollectionInfo, DatabaseInfo
 
@@ -169,7 +169,10 @@ class Client(ClientVerbs, Sync):
         self.close()
 
     def _repr_html_(self) -> str:
-        infos: list[CollectionInfo] = self._execute(ops.ListCollections(self.tenant, self.database, _LISTED + 1))
+        try:
+            infos: list[CollectionInfo] = self._execute(ops.ListCollections(self.tenant, self.database, _LISTED + 1))
+        except ChromaError as error:  # closed, or out of reach: still worth showing
+            return str(html.card(type(self).__name__, str(error)))
         rows = [[info.name, f"{info.count:,}", info.dimension or "-", info.configuration.space] for info in infos[:_LISTED]]
         body = html.table(rows, ["collection", "records", "dimension", "space"]) if rows else "no collections yet"
         more = [html.element("div", "... and more")] if len(infos) > _LISTED else []

@@ -14,7 +14,7 @@ from chroma_nb.client import arguments
 from chroma_nb.client.discovery import DiscoveryVerbs
 from chroma_nb.client.maps import MapVerbs
 from chroma_nb.client.verb import Async, Steps, Sync, ask, verb
-from chroma_nb.errors import InvalidArgumentError
+from chroma_nb.errors import ChromaError, InvalidArgumentError
 from chroma_nb.names import collection_name
 from chroma_nb.progress import Bar
 from chroma_nb.results import CollectionInfo
@@ -375,7 +375,10 @@ class Collection(CollectionVerbs, Sync):
     """
 
     def _repr_html_(self) -> str:
-        info: CollectionInfo = self._client._info_now(self._info.id)
+        try:
+            info: CollectionInfo = self._client._info_now(self._info.id)
+        except ChromaError as error:  # deleted, or its client closed: still worth showing
+            return str(html.card(f"Collection {self._info.name}", str(error)))
         rows = [
             ["records", f"{info.count:,}"],
             ["dimension", "-" if info.dimension is None else str(info.dimension)],

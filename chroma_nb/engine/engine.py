@@ -411,7 +411,7 @@ class Engine:
         if row is None or crc32(row[1], crc32(row[0])) != row[2]:
             return None
         ids = orjson.loads(row[0])
-        return Layout(ids, np.frombuffer(row[1], dtype="<f4").reshape(len(ids), -1).copy())
+        return Layout(ids, np.frombuffer(row[1], dtype="<f4").reshape(len(ids), -1 if ids else 2).copy())
 
     def _put_layout(self, op: ops.PutLayout) -> None:
         if self._database.read_only:

@@ -47,6 +47,7 @@ class Indexer:
     def renew(self) -> None:
         """Start without a thread (at birth, and in a forked child, where the parent's does not run)."""
         self._turn = threading.Lock()
+        self._starting = threading.Lock()
         self._building: str | None = None
         self._wanted: dict[str, None] = {}
         self._woken = threading.Event()
@@ -59,6 +60,10 @@ class Indexer:
             return
         self._wanted[identifier] = None
         self._woken.set()
+        with self._starting:
+            self._start()
+
+    def _start(self) -> None:
         # Not alive: never started, because an interrupt came while it was being made.
         if self._thread is None or not self._thread.is_alive():
             thread = threading.Thread(target=self._run, name="chroma_nb indexer", daemon=True)

@@ -129,6 +129,11 @@ _COLUMNS: Final[Schema] = {
 }
 _EMBEDDING_FUNCTION: Final[Schema] = {"type": ["object", "null"], "description": "Kept and given back as it is; never run."}
 
+_SPANN: Final[Schema] = {
+    "type": ["object", "null"],
+    "description": "In place of hnsw, and read as such: one machine has one kind of index.",
+}
+
 
 def _joined(clause: str, *leaves: Schema) -> Schema:
     """Return the schema of a filter: one of `leaves`, or several filters joined."""
@@ -168,10 +173,10 @@ SCHEMAS: Final[dict[str, Schema]] = {
         "description": "As the metadata of a record. Keys such as hnsw:space and hnsw:M configure.",
     },
     "Configuration": _object(
-        {"hnsw": _or_null(_hnsw(changes=False)), "embedding_function": _EMBEDDING_FUNCTION, "spann": {"type": "null"}}, closed=True
+        {"hnsw": _or_null(_hnsw(changes=False)), "embedding_function": _EMBEDDING_FUNCTION, "spann": _SPANN}, closed=True
     ),
     "ChangedConfiguration": _object(
-        {"hnsw": _or_null(_hnsw(changes=True)), "embedding_function": _EMBEDDING_FUNCTION, "spann": {"type": "null"}}, closed=True
+        {"hnsw": _or_null(_hnsw(changes=True)), "embedding_function": _EMBEDDING_FUNCTION, "spann": _SPANN}, closed=True
     ),
     "NewCollection": _object(
         {

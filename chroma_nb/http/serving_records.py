@@ -83,12 +83,13 @@ def _get(call: Call) -> Any:
 def _query(call: Call) -> Any:
     body = call.body()
     include = call.include(body, ("metadatas", "documents", "distances"))
-    vectors, missing = parse_wire_vectors(body.get("query_embeddings") or None, "query_embeddings")
+    asked = body.get("query_embeddings")
+    vectors, missing = parse_wire_vectors(asked, "query_embeddings")
     wanted, queries, limit = call.number(body, "n_results", 10) or 0, 0 if vectors is None else len(vectors), call.service.limits.results
     if wanted * max(queries, 1) > limit:
         raise TooManyRowsError(f"n_results: {wanted:,} for each of {queries:,} vectors; this server answers with {limit:,} at most")
     ids, where = call.ids(body), call.filter(body)
-    if missing is not None:
+    if missing is not None or (asked and vectors is None):
         raise InvalidArgumentError("query_embeddings: null is no vector")
     if vectors is None:
         return _nothing(call, {**columns(call, GetResult([]), include), "distances": []})

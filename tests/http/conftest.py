@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from typing_extensions import Self
 
 from chroma_nb.engine.engine import Engine
 from chroma_nb.http.app import Gate
@@ -40,7 +41,7 @@ class Wire:
         self.socket = socket.create_connection((server.host, server.port), timeout=timeout)
         self._rest = bytearray()
 
-    def __enter__(self) -> Wire:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

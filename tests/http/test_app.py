@@ -29,7 +29,11 @@ def made(server: Server, count: int = 0, text: str = "text", dimension: int = 2)
         found = client.post(COLLECTIONS, json={"name": "docs", "get_or_create": True}).json()["id"]
         path = f"{COLLECTIONS}/{found}"
         if count:
-            body = {"ids": [f"r{i}" for i in range(count)], "embeddings": [[float(i)] * dimension for i in range(count)], "documents": [text] * count}
+            body = {
+                "ids": [f"r{i}" for i in range(count)],
+                "embeddings": [[float(i)] * dimension for i in range(count)],
+                "documents": [text] * count,
+            }
             assert client.post(f"{path}/add", json=body).status_code == 201
     return path
 
@@ -79,7 +83,9 @@ class TestToken:
     def test_is_not_taken_from_the_address(self, guarded: Server) -> None:
         assert ask(guarded, request("GET", f"{TENANT}?token={TOKEN}&x-chroma-token={TOKEN}")).status == 401
 
-    @pytest.mark.parametrize("path", [HEARTBEAT, "/api/v1/heartbeat", "/api/v1", "/api/v2", "/api/v2/healthcheck", "/docs", "/openapi.json"])
+    @pytest.mark.parametrize(
+        "path", [HEARTBEAT, "/api/v1/heartbeat", "/api/v1", "/api/v2", "/api/v2/healthcheck", "/docs", "/openapi.json"]
+    )
     def test_is_not_needed_to_see_that_a_server_is_there(self, guarded: Server, path: str) -> None:
         assert ask(guarded, request("GET", path)).status == 200
 
@@ -171,7 +177,9 @@ class TestHost:
 class TestOrigin:
     """Pages of other origins may call only when they are named."""
 
-    @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://localhost", "file://", "http://127.0.0.1:1", "http://[", "x"])
+    @pytest.mark.parametrize(
+        "origin", ["http://evil.example", "null", "http://localhost", "file://", "http://127.0.0.1:1", "http://[", "x"]
+    )
     def test_that_is_foreign(self, server: Server, origin: str) -> None:
         answer = ask(server, request("GET", HEARTBEAT, b"", f"Origin: {origin}"))
         assert answer.status == 403
@@ -188,7 +196,9 @@ class TestOrigin:
         assert answer.status == 200
         assert answer.headers["access-control-allow-origin"] == page
         assert "Origin" in answer.headers["vary"]
-        assert ask(server, request("GET", TENANT, b"", f"Origin: {page}")).headers["access-control-allow-origin"] == page  # so that it can read the refusal
+        assert (
+            ask(server, request("GET", TENANT, b"", f"Origin: {page}")).headers["access-control-allow-origin"] == page
+        )  # so that it can read the refusal
         assert ask(server, request("GET", TENANT, b"", f"Origin: {page}", "Origin: http://evil.example")).status == 403
 
     def test_preflight(self, serve: Serve) -> None:
@@ -209,7 +219,9 @@ class TestOrigin:
 class TestBody:
     """What a request may bring."""
 
-    @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/xml"])
+    @pytest.mark.parametrize(
+        "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/xml"]
+    )
     def test_of_a_type_that_pages_may_send_unasked(self, server: Server, kind: str) -> None:
         assert ask(server, request("POST", COLLECTIONS, b'{"name":"docs"}', f"Content-Type: {kind}")).status == 415
 

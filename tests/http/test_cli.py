@@ -120,7 +120,15 @@ def test_lets_everyone_of_this_machine_in_and_no_web_page(tmp_path: Path) -> Non
 
 
 def test_does_what_its_options_say(tmp_path: Path) -> None:
-    allowed = ("--allow-reset", "--allow-origin", "http://localhost:5173", "--allow-origin", "http://page.example/", "--host-name", "Notebook.lan")
+    allowed = (
+        "--allow-reset",
+        "--allow-origin",
+        "http://localhost:5173",
+        "--allow-origin",
+        "http://page.example/",
+        "--host-name",
+        "Notebook.lan",
+    )
     with running("--path", str(tmp_path), *allowed) as server:
         assert make(server.url, host="notebook.lan:99").status_code == 200
         for origin in ("http://localhost:5173", "http://page.example"):

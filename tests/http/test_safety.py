@@ -282,7 +282,7 @@ class TestStopping:
                 assert wire.read() is not None
 
         def counts() -> tuple[int, int]:
-            return threading.active_count(), len(os.listdir("/proc/self/fd"))
+            return threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
 
         once()
         before = settled(counts)
@@ -297,7 +297,7 @@ class TestStopping:
 
     @pytest.mark.parametrize(("host", "port"), [("", 0), ("127.0.0.1", -1), ("127.0.0.1", 65_536), ("256.0.0.1", 0), ("x" * 300, 0)])
     def test_no_such_place(self, host: str, port: int) -> None:
-        with pytest.raises(InvalidArgumentError, match="host|port|listen"):
+        with pytest.raises(InvalidArgumentError, match=r"host|port|listen"):
             start(Service(lambda _: None), token=None, host=host, port=port)
 
     def test_binds_loopback_unless_told_otherwise(self, server: Server) -> None:

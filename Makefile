@@ -17,7 +17,7 @@ export PIP_CONSTRAINT := $(CONSTRAINTS)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-clients check bench clean system-packages
+.PHONY: help demo test test-clients test-long check bench clean system-packages
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -34,6 +34,9 @@ test: system-packages $(READY)  ## linter, types and all tests, the examples in 
 test-clients: system-packages $(READY)  ## official Chroma clients of every generation against one server of ours
 	@unset PIP_CONSTRAINT; $(BIN)/python -m tests.clients.environments
 	@CHROMA_NB_CLIENTS=all $(BIN)/python -m pytest tests/clients
+
+test-long: $(READY)  ## kills, interrupts and failures many times over, before a release
+	@$(BIN)/python -m pytest -m long tests/faults
 
 check: $(READY) lint  ## linter, formatting, types and the layer rules, without the other tests
 	@$(BIN)/python -m pytest --quiet tests/test_layers.py tests/test_imports.py

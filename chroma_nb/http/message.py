@@ -50,7 +50,7 @@ class Request:
         InvalidArgumentError
             It is not JSON.
         """
-        if not self.body.strip():
+        if not self.body.strip(b" \t\r\n"):
             return {}
         try:
             value = orjson.loads(self.body)

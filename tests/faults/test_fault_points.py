@@ -41,7 +41,7 @@ def test_a_file_operation_fails(name: str) -> None:
     assert sweep(name, "files", "before", "folder")[0] >= 1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("when", ["before", "after", "from then on"])
 @pytest.mark.parametrize("where", ["folder", "memory"])
 @pytest.mark.parametrize("kind", ["disk I/O error", "database or disk is full", "files"])

@@ -48,7 +48,7 @@ def test_before_or_after_and_usable(tmp_path: Path) -> None:
     assert len(interrupt_often(tmp_path / "store", 30, seed=3)) >= 4, "the interrupts hit too few kinds of calls to tell"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(3))
 def test_many_interrupts(seed: int, tmp_path: Path) -> None:
     interrupt_often(tmp_path / "store", 150, seed=100 + seed)
@@ -69,7 +69,7 @@ def test_wherever_a_signal_can_strike(call: str, tmp_path: Path) -> None:
     sweep_places(call, 7, tmp_path / "store")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("call", ["upsert", "query", "get"])
 def test_wherever_a_signal_can_strike_without_gaps(call: str, tmp_path: Path) -> None:
     sweep_places(call, 1, tmp_path / "store")

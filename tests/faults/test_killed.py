@@ -100,7 +100,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_half_there(setting: str, tm
     assert halfway
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(4))
 def test_many_kills(seed: int, tmp_path: Path) -> None:
     """The same with other numbers every time."""

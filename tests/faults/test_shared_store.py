@@ -56,7 +56,7 @@ def test_no_process_reads_stale_and_none_loses(tmp_path: Path) -> None:
     agreed(tmp_path / "store", expected)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(3))
 def test_longer(seed: int, tmp_path: Path) -> None:
     agreed(tmp_path / "store", run_rounds(tmp_path / "store", 40, seed=10 * seed)[1])

@@ -66,7 +66,7 @@ def schemathesis(server: Server, folder: Path, *arguments: str, collection: str 
     ("arguments", "real"),
     [
         (["--phases", "coverage", "--include-path-regex", "^/api/"], False),
-        (["--phases", "examples,fuzzing", "--max-examples", "80"], True),
+        (["--phases", "examples,fuzzing", "--max-examples", "15"], True),
         (["--phases", "stateful", "--max-examples", "20"], False),
     ],
     ids=["edges", "records", "stories"],

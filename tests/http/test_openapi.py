@@ -52,9 +52,9 @@ def schemathesis(server: Server, folder: Path, *arguments: str, collection: str 
     fixed = f'"path.collection" = "{collection}"\n"path.database" = "default_database"' if collection else ""
     (folder / "schemathesis.toml").write_text(CONFIGURATION.format(collection=fixed))
     command = [sys.executable, "-c", "import sys; from schemathesis.cli import schemathesis; sys.exit(schemathesis())"]
-    options = ["--checks", "all", "--suppress-health-check", "all", "--warnings", "off", "--no-color", "--generation-database", "none"]
-    if "CI" in os.environ:  # the same requests every time, so that a red build is the change's doing
-        options += ["--seed", "1", "--generation-deterministic"]
+    options = ["--checks", "all", "--suppress-health-check", "all", "--warnings", "off", "--no-color"]
+    # In CI the same requests every time, so that a red build is the change's doing.
+    options += ["--seed", "1", "--generation-deterministic"] if "CI" in os.environ else ["--generation-database", "none"]
     return subprocess.run(
         [*command, "--config-file", "schemathesis.toml", "run", f"{server.url}/openapi.json", *options, *arguments],
         cwd=folder, capture_output=True, text=True, timeout=300, check=False,

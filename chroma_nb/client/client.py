@@ -12,7 +12,8 @@ from typing_extensions import Self
 from chroma_nb import html, ops
 from chroma_nb.client import arguments
 from chroma_nb.client.collection import AsyncCollection, Collection
-from chroma_nb.client.steps import UNSET, ClientSteps
+from chroma_nb.client.shared import SharedClientVerbs
+from chroma_nb.client.steps import UNSET
 from chroma_nb.client.verb import Async, Steps, Sync, ask, verb
 from chroma_nb.errors import ChromaError, InvalidArgumentError
 from chroma_nb.names import scope_name
@@ -21,23 +22,13 @@ from chroma_nb.results import CollectionInfo, DatabaseInfo
 _LISTED = 50
 
 
-class ClientVerbs(ClientSteps):
+class ClientVerbs(SharedClientVerbs):
     """The verbs of a client; made by the factories of `chroma_nb`, never by hand."""
-
-    @verb
-    def heartbeat(self) -> Steps[int]:
-        """Return the backend's clock in nanoseconds since 1970; proof that it answers."""
-        return (yield from ask(ops.Heartbeat()))
 
     @verb
     def get_version(self) -> Steps[str]:
         """Return the version of the backend."""
         return (yield from ask(ops.Version()))
-
-    @verb
-    def get_max_batch_size(self) -> Steps[int]:
-        """Return the rows Chroma's own clients may send at once. Verbs of this package split by themselves; you never need it."""
-        return (yield from ask(ops.MaxBatchSize()))
 
     @verb
     def reset(self) -> Steps[bool]:
@@ -120,31 +111,6 @@ class ClientVerbs(ClientSteps):
             The collection was made with another function.
         """
         return (yield from self._get_collection(name, embedding_function))
-
-    @verb
-    def delete_collection(self, name: str) -> Steps[None]:
-        """Delete a collection with all its records. There is no way back."""
-        yield from ask(ops.DeleteCollection(self.tenant, self.database, self._checked_name(name, new=False)))
-
-    @verb
-    def list_collections(self, limit: int | None = None, offset: int | None = None) -> Steps[list[Any]]:
-        """Return the database's collections in the order they were made."""
-        return (yield from self._list_collections(limit, offset))
-
-    @verb
-    def count_collections(self) -> Steps[int]:
-        """Return how many collections the database has."""
-        return (yield from ask(ops.CountCollections(self.tenant, self.database)))
-
-    @verb
-    def set_tenant(self, tenant: str, database: str = "default_database") -> Steps[None]:
-        """Work in another tenant and database from now on."""
-        yield from self._set_scope(tenant, database)
-
-    @verb
-    def set_database(self, database: str) -> Steps[None]:
-        """Work in another database of the same tenant from now on."""
-        yield from self._set_scope(self.tenant, database)
 
     def __repr__(self) -> str:
         """Return place, tenant and database."""

@@ -5,7 +5,6 @@ Each verb is a signature, its documentation and a few lines: the bodies are in `
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from chroma_nb import frames, html, ops
 from chroma_nb.client import arguments
 from chroma_nb.client.discovery import DiscoveryVerbs
 from chroma_nb.client.maps import MapVerbs
+from chroma_nb.client.shared import CollectionIdentity
 from chroma_nb.client.verb import Async, Steps, Sync, ask, verb
 from chroma_nb.errors import ChromaError, InvalidArgumentError
 from chroma_nb.names import collection_name
@@ -29,23 +29,8 @@ _LAYOUT_PAGE = 5000
 _LAYOUT_BAR_FROM = 1000
 
 
-class CollectionVerbs(DiscoveryVerbs, MapVerbs):
+class CollectionVerbs(CollectionIdentity, DiscoveryVerbs, MapVerbs):
     """The verbs of a collection; made by a client, never by hand."""
-
-    @property
-    def id(self) -> uuid.UUID:
-        """The collection's id, which survives renaming."""
-        return uuid.UUID(self._info.id)
-
-    @property
-    def name(self) -> str:
-        """The collection's name."""
-        return self._info.name
-
-    @property
-    def metadata(self) -> dict[str, Any] | None:
-        """The collection's own metadata, None for none."""
-        return None if self._info.metadata is None else dict(self._info.metadata)
 
     @property
     def space(self) -> Space:
@@ -56,16 +41,6 @@ class CollectionVerbs(DiscoveryVerbs, MapVerbs):
     def configuration(self) -> dict[str, Any]:
         """Space, HNSW parameters and the description of the embedding function."""
         return self._info.configuration.to_json()
-
-    @property
-    def tenant(self) -> str:
-        """The tenant the collection belongs to."""
-        return self._info.tenant
-
-    @property
-    def database(self) -> str:
-        """The database the collection belongs to."""
-        return self._info.database
 
     @verb
     def add(

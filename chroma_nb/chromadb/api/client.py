@@ -16,7 +16,8 @@ from chroma_nb.chromadb.api.models.Collection import Collection
 from chroma_nb.chromadb.errors import InvalidUUIDError, as_chroma
 from chroma_nb.chromadb.version import CHROMA_VERSION
 from chroma_nb.client.client import Admin
-from chroma_nb.client.steps import UNSET, ClientSteps
+from chroma_nb.client.shared import SharedClientVerbs
+from chroma_nb.client.steps import UNSET
 from chroma_nb.client.verb import Async, Steps, Sync, ask, verb
 from chroma_nb.dialect import Dialect
 from chroma_nb.errors import EmbeddingFunctionConflictError, InvalidArgumentError, InvalidTypeError
@@ -39,7 +40,7 @@ class UserIdentity:
     attributes: dict[str, Any] | None = None
 
 
-class ClientVerbs(ClientSteps):
+class ClientVerbs(SharedClientVerbs):
     """The verbs of a client; made by the factories of `chroma_nb.chromadb`, never by hand."""
 
     dialect: ClassVar[Dialect] = dialect.CHROMA
@@ -63,11 +64,6 @@ class ClientVerbs(ClientSteps):
         return _translating(execute)
 
     @verb
-    def heartbeat(self) -> Steps[int]:
-        """Return the store's clock in nanoseconds since 1970."""
-        return (yield from ask(ops.Heartbeat()))
-
-    @verb
     def get_version(self) -> Steps[str]:
         """Return the version of Chroma whose API this is."""
         yield from ()
@@ -82,11 +78,6 @@ class ClientVerbs(ClientSteps):
         """Return who the client works as."""
         yield from ()
         return UserIdentity(tenant=self.tenant, databases=[self.database])
-
-    @verb
-    def get_max_batch_size(self) -> Steps[int]:
-        """Return how many records code that cuts its data should send at once; the verbs themselves take any number."""
-        return (yield from ask(ops.MaxBatchSize()))
 
     @verb
     def reset(self) -> Steps[bool]:
@@ -182,31 +173,6 @@ class ClientVerbs(ClientSteps):
         found = self._made(info, self._function_of(info, embedding_function))
         return found
 
-    @verb
-    def delete_collection(self, name: str) -> Steps[None]:
-        """Delete a collection with all its records. There is no way back."""
-        yield from ask(ops.DeleteCollection(self.tenant, self.database, self._checked_name(name, new=False)))
-
-    @verb
-    def list_collections(self, limit: int | None = None, offset: int | None = None) -> Steps[list[Any]]:
-        """Return the database's collections in the order they were made."""
-        return (yield from self._list_collections(limit, offset))
-
-    @verb
-    def count_collections(self) -> Steps[int]:
-        """Return how many collections the database has."""
-        return (yield from ask(ops.CountCollections(self.tenant, self.database)))
-
-    @verb
-    def set_tenant(self, tenant: str, database: str = "default_database") -> Steps[None]:
-        """Work in another tenant and database from now on."""
-        yield from self._set_scope(tenant, database)
-
-    @verb
-    def set_database(self, database: str) -> Steps[None]:
-        """Work in another database of the same tenant from now on."""
-        yield from self._set_scope(self.tenant, database)
-
     @staticmethod
     def clear_system_cache() -> None:
         """Do nothing: stores are closed with their last client, so there is no cache to clear."""
@@ -217,7 +183,7 @@ class ClientVerbs(ClientSteps):
         stored = info.configuration.embedding_function
         if isinstance(function, embedding.DefaultEmbeddingFunction) and embedding.conflict(stored, function) is not None:
             return embedding.restore(stored)
-        return ClientSteps._function_of(info, function)
+        return SharedClientVerbs._function_of(info, function)
 
 
 class Client(ClientVerbs, Sync):

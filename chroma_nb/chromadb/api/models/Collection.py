@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
 from chroma_nb import dialect
 from chroma_nb.chromadb.api.types import DeleteResult, GetResult, Include, QueryResult, ReadLevel, Where, WhereDocument
 from chroma_nb.client import arguments
-from chroma_nb.client.steps import CollectionSteps
+from chroma_nb.client.shared import CollectionIdentity
 from chroma_nb.client.verb import Steps, Sync, ask, verb
 from chroma_nb.dialect import Dialect
 from chroma_nb.errors import EmbeddingError, InvalidArgumentError
@@ -23,35 +22,10 @@ _ECHOED = ("space", "ef_construction", "ef_search", "max_neighbors", "resize_fac
 _REMEMBERED = ("type", "name", "config")
 
 
-class CollectionVerbs(CollectionSteps):
+class CollectionVerbs(CollectionIdentity):
     """The verbs of a collection; made by a client, never by hand."""
 
     dialect: ClassVar[Dialect] = dialect.CHROMA
-
-    @property
-    def id(self) -> uuid.UUID:
-        """The collection's id, which survives renaming."""
-        return uuid.UUID(self._info.id)
-
-    @property
-    def name(self) -> str:
-        """The collection's name."""
-        return self._info.name
-
-    @property
-    def metadata(self) -> dict[str, Any] | None:
-        """The collection's own metadata as last seen, None for none."""
-        return None if self._info.metadata is None else dict(self._info.metadata)
-
-    @property
-    def tenant(self) -> str:
-        """The tenant the collection belongs to."""
-        return self._info.tenant
-
-    @property
-    def database(self) -> str:
-        """The database the collection belongs to."""
-        return self._info.database
 
     @property
     def configuration_json(self) -> dict[str, Any]:

@@ -43,6 +43,8 @@ check: $(READY) lint  ## linter, formatting, types and the layer rules, without 
 
 bench: $(READY) $(CHROMA_READY)  ## measure against Chroma itself, which gets its own environment
 	@CHROMA_PYTHON="$(CURDIR)/$(CHROMA)/bin/python" $(BIN)/python -m tests.benchmarks
+	@CHROMA_PYTHON="$(CURDIR)/$(CHROMA)/bin/python" $(BIN)/python -m tests.benchmarks.http_speed
+	@$(BIN)/python -m tests.benchmarks.http_busy
 
 clean:  ## remove what the tools left, keep the environments
 	@rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

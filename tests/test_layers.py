@@ -45,7 +45,7 @@ LAYERS: tuple[dict[str, set[str]], ...] = (
     {"engine": {"engine"}, "embedding": {"embedding"}, "viz": {"viz"}, "http": {"http"}, "postgres": {"postgres"}},
     {"client": {"client"}},
     {"wiring": {"factories"}},
-    {"chromadb": {"chromadb"}, "notebook": {"notebook"}, "cli": {"cli"}},
+    {"chromadb": {"chromadb"}, "notebook": {"notebook"}, "cli": {"__main__", "cli"}},
     {"package": {""}},
 )
 """From the bottom up: part of the architecture -> the modules and packages directly under chroma_nb that make it up ("" is the top)."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, unquote
 
@@ -103,6 +104,7 @@ def path_of(route: str, /, **parts: str) -> str:
     return "/api/v2" + ROUTES[route].v2.format(**{key: quote(value, safe="") for key, value in parts.items()})
 
 
+@lru_cache(maxsize=1024)
 def resolve(method: str, path: str) -> Found | set[str]:
     """Return the route of a request, or the methods its path would take (none for an unknown path).
 

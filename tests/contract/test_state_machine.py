@@ -275,7 +275,8 @@ class Store(RuleBasedStateMachine):
         order = np.argsort(all_distances, kind="stable")[:n_results]
         own = dict(zip(among, all_distances.tolist(), strict=True))
         np.testing.assert_allclose(distances, [own[identifier] for identifier in ids], rtol=1e-9, atol=1e-12)
-        np.testing.assert_allclose(distances, all_distances[order], rtol=1e-9, atol=1e-12)
+        # The graph proposes by float32 distances, which cannot tell nearly equal ones apart.
+        np.testing.assert_allclose(distances, all_distances[order], rtol=1e-9 if exact else 1e-6, atol=1e-12 if exact else 1e-6)
         assert (np.diff(distances) >= 0).all()
         if exact and len(set(np.round(all_distances, 9).tolist())) == len(all_distances):
             assert ids == [among[i] for i in order]

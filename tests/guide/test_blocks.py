@@ -6,19 +6,18 @@ defining them (``client``, ``collection``, ``emb_fn``) are made before the block
 
 from __future__ import annotations
 
+import asyncio
+import socket
+import subprocess
+import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
-
-NOT_COVERED = (
-    "chroma_client = chromadb.HttpClient(host='localhost', port=8000)",
-    "client = await chromadb.AsyncHttpClient() ... await collection.add(documents=['hello world'], ids=['id1'])",
-    "client = chromadb.HttpClient(host='localhost', port=8000) ... client = await chromadb.AsyncHttpClient(host='localhost', port=8000)",
-)
-"""Blocks on a client of a server, which neither module has; `test_there_is_no_client_of_a_server` fails once one of them has."""
 
 DOCUMENTS = ["lorem ipsum...", "doc2", "doc3"]
 METADATAS = [{"chapter": "3", "verse": "16"}, {"chapter": "3", "verse": "5"}, {"chapter": "29", "verse": "11"}]
@@ -30,10 +29,62 @@ def collection(client: Any) -> Any:
     return client.create_collection(name="blocks")
 
 
-def test_there_is_no_client_of_a_server(flavour: Any) -> None:
-    assert NOT_COVERED
-    assert not hasattr(flavour.module, "HttpClient")
-    assert not hasattr(flavour.module, "AsyncHttpClient")
+# Running Chroma in client-server mode
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """``chroma run --path /db_path``, by our command, where the guide's clients look for it."""
+    path = str(tmp_path_factory.mktemp("db_path"))
+    with socket.socket() as tried:
+        if not tried.connect_ex(("127.0.0.1", 8000)):
+            pytest.skip("port 8000, which the guide's code names, is in use")
+    process = subprocess.Popen([sys.executable, "-m", "chroma_nb", "run", "--path", path], stdout=subprocess.DEVNULL)
+    for _ in range(300):
+        with socket.socket() as tried:
+            if not tried.connect_ex(("127.0.0.1", 8000)):
+                break
+        time.sleep(0.1)
+    yield
+    process.terminate()
+    assert process.wait(20) == 0
+
+
+def test_a_client_of_a_server(flavour: Any, served: None) -> None:
+    chromadb = flavour.module
+    chroma_client = chromadb.HttpClient(host="localhost", port=8000)
+    assert chroma_client.heartbeat() > 0
+    chroma_client.close()
+
+
+def test_an_async_client_of_a_server(flavour: Any, served: None) -> None:
+    chromadb = flavour.module
+    counts = []
+
+    async def main() -> None:
+        client = await chromadb.AsyncHttpClient()
+        collection = await client.create_collection(name=f"my_collection_{flavour.name}")
+
+        await collection.add(documents=["hello world"], ids=["id1"])
+        counts.append(await collection.count())
+        await client.close()
+
+    asyncio.run(main())
+    assert counts == [1]
+
+
+def test_the_http_only_client(flavour: Any, served: None) -> None:
+    chromadb = flavour.module
+    client = chromadb.HttpClient(host="localhost", port=8000)
+
+    async def main() -> int:
+        client = await chromadb.AsyncHttpClient(host="localhost", port=8000)
+        beat = await client.heartbeat()
+        await client.close()
+        return int(beat)
+
+    assert asyncio.run(main()) > 0
+    client.close()
 
 
 # Initiating a persistent Chroma client

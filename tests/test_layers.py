@@ -63,7 +63,7 @@ CONFINED = {"hnswlib": f"{PACKAGE}.engine.graph", "sqlite3": f"{PACKAGE}.engine"
 FRAMES = {"pandas", "polars", "pyarrow"}
 ALLOWED = {
     "ground": set[str](),
-    "values": {"numpy", "orjson", "typing_extensions"},
+    "values": {"numpy", "orjson", "regex", "typing_extensions"},
     "extension": {"jupyter_server", "tornado", "traitlets"},
 }
 """Part -> the third-party packages it may import; a part that is not here may import what `DENIED` does not name."""

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from chroma_nb.engine.catalog import Entry
 from chroma_nb.engine.schema import span
 from chroma_nb.engine.view import Mask, Positions, View
-from chroma_nb.filters import Document, compiled_pattern
+from chroma_nb.errors import InvalidArgumentError
+from chroma_nb.filters import Document, is_found
 
 _SPARSE = 20
 _PARAMETERS = 500
@@ -25,10 +26,6 @@ _TESTS = {
 }
 
 
-def _search(pattern: str, document: str) -> bool:
-    return compiled_pattern(pattern).search(document) is not None
-
-
 def mask(connection: sqlite3.Connection, entry: Entry, view: View, test: Document, within: Positions | None = None) -> Mask:
     """Return which positions of `view` pass `test`; outside `within` the answer is False.
 
@@ -36,16 +33,30 @@ def mask(connection: sqlite3.Connection, entry: Entry, view: View, test: Documen
     -------
     (view.size,) bool
     """
+    refused: list[InvalidArgumentError] = []
+
+    def search(pattern: str, document: str) -> bool:
+        try:
+            return is_found(pattern, document)
+        except InvalidArgumentError as error:  # SQLite would only say that a function failed
+            refused.append(error)
+            raise
+
     if test.op.endswith("regex"):
-        connection.create_function("chroma_nb_search", 2, _search, deterministic=True)
+        connection.create_function("chroma_nb_search", 2, search, deterministic=True)
     condition = f"document IS NOT NULL AND {_TESTS[test.op]}"
     if getattr(test, "missing", False):
         condition = f"(document IS NULL OR {_TESTS[test.op]})"
     passed = np.zeros(view.size, dtype=bool)
-    if within is not None and len(within) * _SPARSE < view.count:
-        rows = _among(connection, entry, condition, test.text, view.rows[within])
-    else:
-        rows = _everywhere(connection, entry, condition, test.text)
+    try:
+        if within is not None and len(within) * _SPARSE < view.count:
+            rows = _among(connection, entry, condition, test.text, view.rows[within])
+        else:
+            rows = _everywhere(connection, entry, condition, test.text)
+    except sqlite3.OperationalError:
+        if refused:
+            raise refused[0] from None
+        raise
     passed[view.positions_of_rows(rows)] = True
     if within is not None:
         inside = np.zeros(view.size, dtype=bool)

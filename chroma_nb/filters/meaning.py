@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from typing_extensions import assert_never
 
 from chroma_nb.filters.operators import COMPARISONS, OPERATORS, comparable, kind_of
-from chroma_nb.filters.patterns import compiled_pattern
+from chroma_nb.filters.patterns import is_found
 from chroma_nb.filters.tree import And, Compare, Contains, Document, Everything, Filter, Member, Or
 from chroma_nb.scalars import Value
 
@@ -55,7 +55,7 @@ def _found(test: Document, document: str) -> bool:
     """Tell whether `document` passes the test, or for a negative one the test that it negates."""
     if (OPERATORS[test.op].negates or test.op) == "$contains":
         return test.text in document
-    return compiled_pattern(test.text).search(document) is not None
+    return is_found(test.text, document)
 
 
 def _holds(test: Compare | Member | Contains, stored: Value) -> bool:

@@ -42,7 +42,7 @@ def answer(service: Service, request: Request) -> Reply:
         return refusal(*speaker.refusal(error, of_collection=found.route.name.startswith(("collection.", "records."))))
     except RecursionError:
         return refusal(400, {"error": "InvalidArgumentError", "message": "body: nested too deeply"})
-    return Reply(201 if found.route.name == "records.add" else 200, dumps(reply), _JSON)
+    return Reply(201 if found.route.name == "records.add" else 200, dumps(reply, instants_as_text=not speaker.typed), _JSON)
 
 
 def refusal(status: int, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Reply:

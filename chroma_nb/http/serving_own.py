@@ -55,7 +55,7 @@ def _sample(call: Call) -> Any:
     include = call.include(body, ("metadatas", "documents"))
     n = call.number(body, "n", 10, 0, _PAGE) or 0
     op = ops.Sample(call.collection, n, call.number(body, "seed", None), call.filter(body), frozenset(include))
-    return columns(call, call.service.execute(op), include)
+    return columns(call.service.execute(op), include)
 
 
 def _scan(call: Call) -> Any:
@@ -65,7 +65,7 @@ def _scan(call: Call) -> Any:
     page = call.service.execute(
         ops.ScanPage(call.collection, call.number(body, "cursor", None), limit, call.filter(body), frozenset(include))
     )
-    return {**columns(call, page.records, include), "cursor": page.cursor}
+    return {**columns(page.records, include), "cursor": page.cursor}
 
 
 def _explain(call: Call) -> Any:

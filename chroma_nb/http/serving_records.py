@@ -10,7 +10,7 @@ from chroma_nb import ops
 from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.http.call import Call, Handler, TooManyRowsError
 from chroma_nb.http.wire import parse_wire_records, parse_wire_vectors
-from chroma_nb.results import GetResult, QueryResult, plain_metadata
+from chroma_nb.results import GetResult, QueryResult
 
 
 def _records(call: Call, body: dict[str, Any], *, removals: bool) -> Any:
@@ -51,17 +51,14 @@ def _update(call: Call) -> Any:
     return _written(call, call.service.execute(ops.Update(call.collection, _records(call, call.body(), removals=True))))
 
 
-def columns(call: Call, records: GetResult, include: list[str]) -> dict[str, Any]:
+def columns(records: GetResult, include: list[str]) -> dict[str, Any]:
     """Return a result's JSON; clients of every generation find the name of what was included under one of two keys."""
-    metadatas: Any = records.metadatas
-    if metadatas is not None and not call.speaker.typed:
-        metadatas = [plain_metadata(metadata) for metadata in metadatas]
     return {
         "ids": records.ids,
         "embeddings": records.embeddings,
         "documents": records.documents,
         "uris": records.uris,
-        "metadatas": metadatas,
+        "metadatas": records.metadatas,
         "data": None,
         "include": include,
         "included": include,
@@ -76,8 +73,8 @@ def _get(call: Call) -> Any:
     most = None if call.v1 and limit == 0 else limit
     op = ops.Get(call.collection, ids, call.filter(body), most, call.number(body, "offset", 0) or 0, frozenset(include))
     if ids == []:
-        return _nothing(call, columns(call, GetResult([]), include))
-    return columns(call, call.service.execute(op), include)
+        return _nothing(call, columns(GetResult([]), include))
+    return columns(call.service.execute(op), include)
 
 
 def _query(call: Call) -> Any:
@@ -92,12 +89,12 @@ def _query(call: Call) -> Any:
     if missing is not None or (asked and vectors is None):
         raise InvalidArgumentError("query_embeddings: null is no vector")
     if vectors is None:
-        return _nothing(call, {**columns(call, GetResult([]), include), "distances": []})
+        return _nothing(call, {**columns(GetResult([]), include), "distances": []})
     if not wanted or ids == []:
         empty = QueryResult(_empty(include), [0] * len(vectors), np.empty(0) if "distances" in include else None)
-        return _nothing(call, _nested(call, empty, include))
+        return _nothing(call, _nested(empty, include))
     op = ops.Query(call.collection, vectors, wanted, ids, where, frozenset(include))
-    return _nested(call, call.service.execute(op), include)
+    return _nested(call.service.execute(op), include)
 
 
 def _nothing(call: Call, reply: Any) -> Any:
@@ -111,8 +108,8 @@ def _empty(include: list[str]) -> GetResult:
     return GetResult([], np.empty((0, 1), dtype=np.float32) if "embeddings" in include else None, **nothing)
 
 
-def _nested(call: Call, result: QueryResult, include: list[str]) -> dict[str, Any]:
-    flat = columns(call, result.hits, include)
+def _nested(result: QueryResult, include: list[str]) -> dict[str, Any]:
+    flat = columns(result.hits, include)
     flat["distances"] = result.distances
     for name in ("ids", "embeddings", "documents", "uris", "metadatas", "distances"):
         if flat[name] is not None:

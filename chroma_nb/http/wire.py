@@ -19,9 +19,17 @@ from chroma_nb.records import Records, Vectors, parse_ids, parse_metadatas, pars
 from chroma_nb.scalars import INT_MAX, INT_MIN, Instant, Value, zone_of
 
 
-def dumps(value: Any) -> bytes:
-    """Write JSON: numpy arrays as lists, instants as objects; NaN cannot occur."""
+def dumps(value: Any, *, instants_as_text: bool = False) -> bytes:
+    """Write JSON: numpy arrays as lists, instants as objects, or as the ISO 8601 text every client knows; NaN cannot occur."""
+    if instants_as_text:
+        return orjson.dumps(value, default=_as_text, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_PASSTHROUGH_DATACLASS)
     return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, Instant):
+        return value.iso()
+    raise TypeError(f"{type(value).__name__} is no JSON")
 
 
 def parse_wire_vectors(given: object, place: str) -> tuple[Vectors | None, NDArray[np.bool_] | None]:

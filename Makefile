@@ -31,9 +31,10 @@ test: system-packages $(READY)  ## linter, types and all tests, the examples in 
 	$(BIN)/python -m pytest --durations=10 || failed=1; \
 	test -z "$$failed"
 
-test-clients: system-packages $(READY)  ## official Chroma clients of every generation against one server of ours
+test-clients: system-packages $(READY) $(CHROMA_READY)  ## all generations of Chroma's clients on our server, our client on Chroma's
 	@unset PIP_CONSTRAINT; $(BIN)/python -m tests.clients.environments
 	@CHROMA_NB_CLIENTS=all $(BIN)/python -m pytest tests/clients
+	@CHROMA_PYTHON="$(CURDIR)/$(CHROMA)/bin/python" $(BIN)/python -m pytest tests/contract tests/chromadb --backends=chroma
 
 test-long: $(READY)  ## kills, interrupts and failures many times over, before a release
 	@$(BIN)/python -m pytest -m long tests/faults

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-import chromadb
 import numpy as np
 
 BATCH, QUERIES, K = 1000, 200, 10
@@ -23,6 +22,8 @@ SETTLED = 8.0
 
 def main(url: str, data: str) -> None:
     """Measure every task once; repeated calls count with their median."""
+    import chromadb
+
     vectors = np.load(data)["vectors"]
     address = urlsplit(url)
     client = chromadb.HttpClient(host=str(address.hostname), port=int(address.port or 80))

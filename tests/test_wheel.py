@@ -56,7 +56,7 @@ def test_the_wheel_says_what_it_is(wheel: dict[str, bytes]) -> None:
 def test_a_plain_install_stays_small(wheel: dict[str, bytes]) -> None:
     metadata = Parser().parsestr(wheel[f"{INFO}/METADATA"].decode())
     core = {line.split(">=")[0] for line in metadata.get_all("Requires-Dist", []) if ";" not in line}
-    assert core == {"filelock", "hnswlib", "numpy", "orjson", "pandas", "tqdm", "typing-extensions"}
+    assert core == {"filelock", "hnswlib", "numpy", "orjson", "pandas", "regex", "tqdm", "typing-extensions"}
 
 
 def test_the_source_distribution_can_be_tested(dist: Path) -> None:

@@ -185,10 +185,10 @@ class Database:
     def read(self) -> Iterator[sqlite3.Connection]:
         """Give a connection inside a transaction that sees one committed state."""
         with self.translating(), self._gate.passing():
-            self._check_usable()
+            self.check_usable()
             if self.folder is None:
                 with self._memory_turn:
-                    self._check_usable()
+                    self.check_usable()
                     yield from self._reading(self._memory)
                 return
             connection = self._taken()
@@ -215,11 +215,11 @@ class Database:
     def write(self) -> Iterator[tuple[sqlite3.Connection, Postponed]]:
         """Give a connection inside the one write transaction; it commits at the end, or undoes itself on any exception."""
         with self.translating(), self._gate.passing():
-            self._check_usable()
+            self.check_usable()
             if self.read_only:
                 raise ReadOnlyError(f"{self.place}: open for reading only; open it from a folder you may write to")
             with Postponed() as interrupt, self._exclusively(interrupt):
-                self._check_usable()
+                self.check_usable()
                 connection = self._memory if self.folder is None else self._taken()
                 try:
                     yield from self._writing(connection, interrupt)
@@ -343,7 +343,8 @@ class Database:
                 " start worker processes with multiprocessing's 'spawn', or before the threads"
             )
 
-    def _check_usable(self) -> None:
+    def check_usable(self) -> None:
+        """Refuse to go on when the store was closed, or its file is no longer there."""
         if self._closed:
             raise ClosedError(f"the client of {self.place} is closed; make a new one")
         self._check_whole()

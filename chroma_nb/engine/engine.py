@@ -159,8 +159,8 @@ class Engine:
                 return body(connection, entry, current)
 
     def _heartbeat(self, _: ops.Heartbeat) -> int:
-        with self._database.read():
-            return time.time_ns()
+        self._database.check_usable()
+        return time.time_ns()
 
     def _version(self, _: ops.Version) -> str:
         return __version__

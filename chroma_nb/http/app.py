@@ -8,12 +8,14 @@ answers. Called by the server's connections.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import hmac
 import logging
 import re
 import secrets
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -51,6 +53,7 @@ _TOKEN = re.compile(r"[!-~]+")
 _SLOWEST = 1 << 17
 _DRAINED = 5.0
 _STALL = 0.3
+_SWITCH = 0.0005
 ADDRESSES: Final = "addresses"
 """Among `Gate.hosts`: every ``Host`` that is an IP address. A web page's name can be pointed at this machine, an address cannot."""
 
@@ -127,6 +130,8 @@ class App:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="chroma_nb request")
         self._running: set[Future[Reply]] = set()
         self._held = 0
+        self._under_way = 0
+        self._usual = sys.getswitchinterval()
 
     def close(self, seconds: float | None = None) -> bool:
         """Take no more requests, and wait until running ones have ended, at most `seconds`; tell whether they have."""
@@ -137,6 +142,28 @@ class App:
         """Answer one request."""
         if scope["type"] != "http":
             return
+        with self._attended():
+            await self._answer(scope, receive, send)
+
+    @contextlib.contextmanager
+    def _attended(self) -> Iterator[None]:
+        """Let threads take turns more often while a request is under way.
+
+        A request changes threads and waits for files a dozen times; in a kernel that computes, each change costs Python's switch
+        interval. Measured with a busy main thread: a query's 99th percentile is 220 to 300 ms at 5 ms, and a few dozen at 0.5 ms.
+        """
+        if not self._under_way:
+            self._usual = sys.getswitchinterval()
+            sys.setswitchinterval(min(self._usual, _SWITCH))
+        self._under_way += 1
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                sys.setswitchinterval(self._usual)
+
+    async def _answer(self, scope: Mapping[str, Any], receive: Any, send: Any) -> None:
         headers = _joined(scope["headers"])
         body = _Body(receive, self._gate, headers)
         try:

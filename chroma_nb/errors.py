@@ -7,6 +7,7 @@
     │   ├── InvalidTypeError           400  ... because of its type (also a TypeError)
     │   ├── InvalidDimensionError      400  vectors of another length than the collection's
     │   ├── DuplicateIDError           400  the same id twice in one call
+    │   ├── InvalidUUIDError           400  a collection's id that is no UUID
     │   ├── BatchSizeExceededError     413  more rows than one call may carry
     │   └── EmbeddingFunctionConflictError  400  not the function the collection was made with
     ├── NotFoundError                  404  no such tenant, database, collection (a LookupError)
@@ -73,6 +74,12 @@ class DuplicateIDError(InvalidArgumentError):
     """The same id occurs twice in one call."""
 
     code = "DuplicateID"
+
+
+class InvalidUUIDError(InvalidArgumentError):
+    """A collection's id that is no UUID."""
+
+    code = "InvalidUUID"
 
 
 class BatchSizeExceededError(InvalidArgumentError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +25,6 @@ R = TypeVar("R")
 @dataclass(frozen=True)
 class Op(Generic[R]):
     """An operation whose reply is an `R`."""
-
-    writes: ClassVar[bool] = False
 
 
 @dataclass(frozen=True)
@@ -55,14 +53,11 @@ class MaxBatchSize(Op[int]):
 class Reset(Op[None]):
     """Remove everything; refused unless the backend allows it."""
 
-    writes = True
-
 
 @dataclass(frozen=True)
 class CreateTenant(Op[None]):
     """Make a tenant."""
 
-    writes = True
     name: str
 
 
@@ -82,7 +77,6 @@ class ListTenants(Op[list[str]]):
 class CreateDatabase(Op[None]):
     """Make a database in a tenant."""
 
-    writes = True
     tenant: str
     name: str
 
@@ -108,7 +102,6 @@ class ListDatabases(Op[list[DatabaseInfo]]):
 class DeleteDatabase(Op[None]):
     """Remove a database with all its collections."""
 
-    writes = True
     tenant: str
     name: str
 
@@ -117,7 +110,6 @@ class DeleteDatabase(Op[None]):
 class CreateCollection(Op[CollectionInfo]):
     """Make a collection; with `get_or_create` return the one that exists, unchanged."""
 
-    writes = True
     tenant: str
     database: str
     name: str
@@ -164,7 +156,6 @@ class CountCollections(Op[int]):
 class ModifyCollection(Op[CollectionInfo]):
     """Rename, replace the metadata (when `set_metadata`), replace the configuration."""
 
-    writes = True
     collection: str
     name: str | None = None
     metadata: Metadata | None = None
@@ -176,7 +167,6 @@ class ModifyCollection(Op[CollectionInfo]):
 class ForkCollection(Op[CollectionInfo]):
     """Copy a collection under a new name."""
 
-    writes = True
     collection: str
     name: str
 
@@ -185,7 +175,6 @@ class ForkCollection(Op[CollectionInfo]):
 class DeleteCollection(Op[None]):
     """Remove a collection and its records."""
 
-    writes = True
     tenant: str
     database: str
     name: str
@@ -198,7 +187,6 @@ class Add(Op[Written]):
     `progress` is told how many records were written since it was last called.
     """
 
-    writes = True
     collection: str
     records: Records
     progress: Callable[[int], Any] | None = None
@@ -208,7 +196,6 @@ class Add(Op[Written]):
 class Upsert(Op[Written]):
     """Store new ids, update known ones. `records.embeddings` is set; `progress` as for `Add`."""
 
-    writes = True
     collection: str
     records: Records
     progress: Callable[[int], Any] | None = None
@@ -218,7 +205,6 @@ class Upsert(Op[Written]):
 class Update(Op[Written]):
     """Change what is given of known ids; unknown ids are reported as ignored."""
 
-    writes = True
     collection: str
     records: Records
 
@@ -227,7 +213,6 @@ class Update(Op[Written]):
 class Delete(Op[int]):
     """Remove the records that match `ids` and `filter` (at most `limit`, in collection order); the number removed."""
 
-    writes = True
     collection: str
     ids: list[str] | None = None
     filter: Filter = EVERYTHING
@@ -325,7 +310,6 @@ class GetLayout(Op[Layout | None]):
 class PutLayout(Op[None]):
     """Store a projection made from data version `version`."""
 
-    writes = True
     collection: str
     key: str
     version: int

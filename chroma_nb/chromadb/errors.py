@@ -12,7 +12,14 @@ import contextlib
 from collections.abc import Iterator
 
 from chroma_nb import errors
-from chroma_nb.errors import AuthorizationError, BatchSizeExceededError, ChromaError, DuplicateIDError, InvalidArgumentError
+from chroma_nb.errors import (
+    AuthorizationError,
+    BatchSizeExceededError,
+    ChromaError,
+    DuplicateIDError,
+    InvalidArgumentError,
+    InvalidUUIDError,
+)
 
 __all__ = [
     "AuthorizationError",
@@ -49,10 +56,6 @@ InvalidCollectionException = NotFoundError
 
 class UniqueConstraintError(errors.UniqueConstraintError, errors.StoreError):
     """The name is taken: a ``UniqueConstraintError`` up to Chroma 0.6, an ``InternalError`` in process from 1.0 on."""
-
-
-class InvalidUUIDError(InvalidArgumentError):
-    """An id of a collection that is no UUID."""
 
 
 class ChromaAuthError(AuthorizationError):

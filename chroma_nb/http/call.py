@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from chroma_nb import ops
-from chroma_nb.errors import InvalidArgumentError, InvalidTypeError
+from chroma_nb.errors import InvalidArgumentError, InvalidTypeError, InvalidUUIDError
 from chroma_nb.filters import Filter, both, parse_where, parse_where_document
 from chroma_nb.http.message import Request
 from chroma_nb.http.routes import Found
@@ -137,19 +137,6 @@ class Call:
     def done(self) -> dict[str, Any] | None:
         """Return what says "done": null to clients of v1 and of the first v2, an empty object to others."""
         return None if self.v1 or self.speaker.is_strict else {}
-
-
-class InvalidUUIDError(InvalidArgumentError):
-    """A path names a collection by something that is no UUID."""
-
-    code = "InvalidUUID"
-
-
-class TooManyRowsError(InvalidArgumentError):
-    """More records, or results, than one request may carry."""
-
-    status = 413
-    code = "BatchSizeExceededError"
 
 
 Handler: TypeAlias = Callable[[Call], Any]

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from chroma_nb import ops
-from chroma_nb.errors import InvalidArgumentError
-from chroma_nb.http.call import Call, Handler, TooManyRowsError
+from chroma_nb.errors import BatchSizeExceededError, InvalidArgumentError
+from chroma_nb.http.call import Call, Handler
 from chroma_nb.http.wire import parse_wire_records, parse_wire_vectors
 from chroma_nb.results import GetResult, QueryResult
 
@@ -17,7 +17,7 @@ def _records(call: Call, body: dict[str, Any], *, removals: bool) -> Any:
     limit = call.service.limits.rows
     ids = body.get("ids")
     if isinstance(ids, list) and len(ids) > limit:
-        raise TooManyRowsError(f"ids: {len(ids):,} records in one request; this server takes {limit:,}. Send them in batches")
+        raise BatchSizeExceededError(f"ids: {len(ids):,} records in one request; this server takes {limit:,}. Send them in batches")
     return parse_wire_records(body, removals=removals)
 
 
@@ -84,7 +84,7 @@ def _query(call: Call) -> Any:
     vectors, missing = parse_wire_vectors(asked, "query_embeddings")
     wanted, queries, limit = call.number(body, "n_results", 10) or 0, 0 if vectors is None else len(vectors), call.service.limits.results
     if wanted * max(queries, 1) > limit:
-        raise TooManyRowsError(f"n_results: {wanted:,} for each of {queries:,} vectors; this server answers with {limit:,} at most")
+        raise BatchSizeExceededError(f"n_results: {wanted:,} for each of {queries:,} vectors; this server answers with {limit:,} at most")
     ids, where = call.ids(body), call.filter(body)
     if missing is not None or (asked and vectors is None):
         raise InvalidArgumentError("query_embeddings: null is no vector")

@@ -40,6 +40,7 @@ LAYERS: tuple[dict[str, set[str]], ...] = (
             "results",
             "scalars",
             "spaces",
+            "stepping",
         },
     },
     {"engine": {"engine"}, "embedding": {"embedding"}, "viz": {"viz"}, "http": {"http"}, "postgres": {"postgres"}},

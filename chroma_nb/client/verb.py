@@ -21,6 +21,7 @@ from typing import Any, Concatenate, Generic, TypeAlias, TypeVar, overload
 from typing_extensions import ParamSpec
 
 from chroma_nb.ops import Local, Op
+from chroma_nb.stepping import arun, run
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -61,55 +62,33 @@ class Async:
 
 def drive(steps: Generator[Op[Any], Any, R], execute: Callable[[Op[Any]], Any]) -> R:
     """Run a verb to its end."""
-    return _last(_driven(steps, execute))
+    return run(steps, lambda op: _done(op, execute))
 
 
-def _last(items: Generator[Any, None, R]) -> R:
-    while True:
-        try:
-            next(items)
-        except StopIteration as done:
-            result: R = done.value
-            return result
+def _done(op: Op[Any], execute: Callable[[Op[Any]], Any]) -> Any:
+    return op.work() if isinstance(op, (Local, Callback)) else execute(op)
 
 
-def _driven(steps: Generator[Op[Any], Any, R], execute: Callable[[Op[Any]], Any]) -> Generator[Any, None, R]:
-    answer: Callable[[], Op[Any]] = functools.partial(next, steps)
-    while True:
-        try:
-            op = answer()
-        except StopIteration as done:
-            result: R = done.value
-            return result
-        try:
+def _streamed(steps: Generator[Op[Any], Any, None], execute: Callable[[Op[Any]], Any]) -> Iterator[Any]:
+    reply: Any = None
+    try:
+        while True:
+            try:
+                op = steps.send(reply)
+            except StopIteration:
+                return
             reply = None
             if isinstance(op, Item):
                 yield op.value
-            elif isinstance(op, (Local, Callback)):
-                reply = op.work()
             else:
-                reply = execute(op)
-        except BaseException as error:  # noqa: BLE001 - the body decides, also about an interrupt
-            answer = functools.partial(steps.throw, error)
-        else:
-            answer = functools.partial(steps.send, reply)
+                reply = _done(op, execute)
+    finally:
+        steps.close()
 
 
 async def adrive(steps: Generator[Op[Any], Any, R], execute: Callable[[Op[Any]], Awaitable[Any]]) -> R:
     """Run a verb to its end on the running loop; local work goes to a thread, so that the loop goes on."""
-    answer: Callable[[], Op[Any]] = functools.partial(next, steps)
-    while True:
-        try:
-            op = answer()
-        except StopIteration as done:
-            result: R = done.value
-            return result
-        try:
-            reply = await _awaited(op, execute)
-        except BaseException as error:  # noqa: BLE001 - the body decides, also about a cancellation
-            answer = functools.partial(steps.throw, error)
-        else:
-            answer = functools.partial(steps.send, reply)
+    return await arun(steps, lambda op: _awaited(op, execute))
 
 
 async def _awaited(op: Op[Any], execute: Callable[[Op[Any]], Awaitable[Any]]) -> Any:
@@ -218,6 +197,6 @@ class stream(_Descriptor, Generic[P]):  # noqa: N801 - used as a decorator
 
         def call(*args: P.args, **kwargs: P.kwargs) -> Any:
             steps = body(owner, *args, **kwargs)
-            return _astreamed(steps, owner._execute) if isinstance(owner, Async) else _driven(steps, owner._execute)
+            return _astreamed(steps, owner._execute) if isinstance(owner, Async) else _streamed(steps, owner._execute)
 
         return self._dressed(call, self._bound)

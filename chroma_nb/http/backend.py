@@ -7,10 +7,9 @@ and their failures named. The two backends differ in how they wait, and in nothi
 from __future__ import annotations
 
 import asyncio
-import functools
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, TypeAlias, TypeVar
 
 from chroma_nb.errors import ChromaError, ClosedError, InvalidArgumentError, ServerReplyError, ServerTimeoutError, ServerUnreachableError
@@ -21,6 +20,7 @@ from chroma_nb.http.message import Reply
 from chroma_nb.http.session import Answer, Ask, Session, Steps
 from chroma_nb.ops import Op
 from chroma_nb.optional import need
+from chroma_nb.stepping import arun, run
 
 R = TypeVar("R")
 DEFAULT_TIMEOUT: Final = 60.0
@@ -152,19 +152,7 @@ class HttpBackend(_Remote):
         made = self._steps(op)
         if self._pid != os.getpid():  # a forked child must not read its parent's replies
             self._open()
-        answer: Callable[[], Ask] = functools.partial(next, made)
-        while True:
-            try:
-                ask = answer()
-            except StopIteration as done:
-                result: R = done.value
-                return result
-            try:
-                received = self._sent(ask)
-            except ChromaError as error:
-                answer = functools.partial(made.throw, error)
-            else:
-                answer = functools.partial(made.send, received)
+        return run(made, self._sent)
 
     def _sent(self, ask: Ask) -> Answer:
         outcome = self._attempt(ask)
@@ -197,20 +185,7 @@ class AsyncHttpBackend(_Remote):
 
     async def execute(self, op: Op[R]) -> R:
         """Carry out `op` and return its reply; raises as `HttpBackend.execute` does."""
-        made = self._steps(op)
-        answer: Callable[[], Ask] = functools.partial(next, made)
-        while True:
-            try:
-                ask = answer()
-            except StopIteration as done:
-                result: R = done.value
-                return result
-            try:
-                received = await self._sent(ask)
-            except ChromaError as error:
-                answer = functools.partial(made.throw, error)
-            else:
-                answer = functools.partial(made.send, received)
+        return await arun(self._steps(op), self._sent)
 
     async def _sent(self, ask: Ask) -> Answer:
         outcome = await self._attempt(ask)

@@ -1,8 +1,8 @@
 """Data frames to records, and results to data frames: the only file that knows what a frame looks like.
 
 pandas is imported when a frame is made; polars and pyarrow are recognised once the caller has loaded them, never imported.
-No store, no network, no display. The client facades call it: `records_of_frame` and `plain` on the way in, `frame_of` and
-`frame_of_query` on the way out.
+No store, no network, no display. The client facades call it: `records_of_frame` and `plain` on the way in, `frame_of`,
+`frame_of_query` and `frame_of_table` on the way out.
 
 A frame has one row per record. The columns ``document``, ``embedding`` and ``uri`` and the index (or a column ``id``) are ours;
 every other column is a metadata key. Nothing is rounded: what a cell held is what comes back, in the type of the right column.
@@ -46,12 +46,13 @@ import numpy as np
 from chroma_nb.errors import InvalidArgumentError, InvalidTypeError
 from chroma_nb.optional import need
 from chroma_nb.records import Records, Vectors, check_key, parse_ids, parse_vectors
+from chroma_nb.results import Cells
 from chroma_nb.scalars import INT_MAX, INT_MIN, PLAIN, Instant, Value, check_text, is_absent, value_of, zone_key, zone_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from chroma_nb.results import GetResult, QueryResult
+    from chroma_nb.results import GetResult, QueryResult, Table
 
 OURS = ("id", "document", "embedding", "uri", "distance", "query", "rank")
 """Names of columns and index levels that are not metadata."""
@@ -489,6 +490,33 @@ def frame_of_query(result: QueryResult, *, attrs: Mapping[str, Any]) -> pd.DataF
     return _assembled(pandas, columns | _result_columns(pandas, result.hits, index), index, attrs)
 
 
+def frame_of_table(table: Table, *, attrs: Mapping[str, Any]) -> pd.DataFrame:
+    """Return `table` as a frame: one row per record, in its order, index ``id``, and a column per key, typed as `frame_of` types it.
+
+    Parameters
+    ----------
+    table
+        n records.
+    attrs
+        What ``frame.attrs`` says of their origin.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A key that none of the records has is an object column of None.
+
+    Examples
+    --------
+    >>> from chroma_nb.results import Cells, Table
+    >>> frame_of_table(Table(["a", "b"], {"n": Cells.of([1, None])}), attrs={})["n"].tolist()
+    [1, <NA>]
+    """
+    pandas = need("pandas", "data frames")
+    index = pandas.Index(table.ids, dtype=_text_dtype(pandas), name="id")
+    columns = {column_of(key): _typed_column(pandas, cells, index) for key, cells in table.columns.items()}
+    return _assembled(pandas, columns, index, attrs)
+
+
 def _assembled(pandas: Any, columns: dict[str, Any], index: Any, attrs: Mapping[str, Any]) -> pd.DataFrame:
     names = None if columns else pandas.Index([], dtype=_text_dtype(pandas))
     frame = pandas.DataFrame(_with_texts(pandas, columns, index), index=index, columns=names, copy=False)
@@ -517,41 +545,26 @@ def _result_columns(pandas: Any, result: GetResult, index: Any) -> dict[str, Any
     if result.metadatas is not None:
         rows: list[Mapping[str, Value]] = [metadata or {} for metadata in result.metadatas]
         for key in dict.fromkeys(key for row in rows for key in row):
-            columns[column_of(key)] = _typed_column(pandas, [row.get(key) for row in rows], index)
+            columns[column_of(key)] = _typed_column(pandas, Cells.of([row.get(key) for row in rows]), index)
     return columns
 
 
-def _typed_column(pandas: Any, values: list[Value | None], index: Any) -> Any:
-    kinds = set(map(type, values))
-    missing = NoneType in kinds
-    kinds.discard(NoneType)
-    if kinds == {int}:
-        return _masked(pandas.arrays.IntegerArray, values, np.int64) if missing else np.array(values, np.int64)
-    if kinds == {bool}:
-        return _masked(pandas.arrays.BooleanArray, values, np.bool_) if missing else np.array(values, np.bool_)
-    if kinds == {float}:
-        return np.array(values, np.float64)
-    if kinds == {str}:
+def _typed_column(pandas: Any, cells: Cells, index: Any) -> Any:
+    values = cells.values
+    if cells.kind is str:
         return values
-    if kinds == {Instant}:
-        instants: list[Any] = values
-        zones = {instant.zone for instant in instants if instant is not None}
-        if len(zones) == 1 and (zones == {None} or all(instant is None or abs(instant.ns) <= _NAMED for instant in instants)):
-            return _instant_column(pandas, instants, zones.pop())
-    return _object_column(pandas, (_cell(pandas, value) for value in values), index)
-
-
-def _masked(array: Callable[[Any, Any], Any], values: Sequence[Any], dtype: type[np.generic]) -> Any:
-    mask = np.array([value is None for value in values], np.bool_)
-    return array(np.array([0 if value is None else value for value in values], dtype), mask)
-
-
-def _instant_column(pandas: Any, instants: Sequence[Instant | None], zone: str | None) -> Any:
-    missing = np.iinfo(np.int64).min
-    ticks = np.array([missing if instant is None else instant.ns for instant in instants], np.int64).view("datetime64[ns]")
-    if zone is None:
-        return ticks
-    return pandas.DatetimeIndex(ticks, tz="UTC").tz_convert(_pandas_zone(pandas, zone)).array
+    if cells.kind is Instant:
+        ticks: Any = values
+        if cells.zone is None:
+            return ticks
+        if not (abs(ticks[~np.isnat(ticks)].view(np.int64)) > _NAMED).any():
+            return pandas.DatetimeIndex(ticks, tz="UTC").tz_convert(_pandas_zone(pandas, cells.zone)).array
+    elif not isinstance(values, list):
+        if cells.missing is None or cells.kind is float:
+            return values
+        masked = pandas.arrays.IntegerArray if cells.kind is int else pandas.arrays.BooleanArray
+        return masked(values, cells.missing)
+    return _object_column(pandas, (_cell(pandas, value) for value in cells.tolist()), index)
 
 
 def _cell(pandas: Any, value: Value | None) -> object:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from chroma_nb.configuration import Configuration
 from chroma_nb.filters import EVERYTHING, Filter
 from chroma_nb.records import Records, Vectors
-from chroma_nb.results import CollectionInfo, DatabaseInfo, GetResult, Include, Layout, Page, Plan, QueryResult, Summary, Written
+from chroma_nb.results import CollectionInfo, DatabaseInfo, GetResult, Include, Layout, Page, Plan, QueryResult, Summary, Table, Written
 from chroma_nb.scalars import Metadata, Value
 
 R = TypeVar("R")
@@ -298,17 +298,34 @@ class Facets(Op[list[tuple[Value, int]]]):
 
 
 @dataclass(frozen=True)
-class GetLayout(Op[Layout | None]):
-    """The stored projection called `key`, if it was made from data version `version`."""
+class Columns(Op[Table]):
+    """Ids of the matching records, in collection order, with the values of some metadata keys."""
 
     collection: str
-    key: str
+    keys: tuple[str, ...] = ()
+    filter: Filter = EVERYTHING
+
+
+@dataclass(frozen=True)
+class ChangedSince(Op[list[str] | None]):
+    """Ids of the records whose embedding was stored after data version `version`, be they new or not; None when nobody knows any more."""
+
+    collection: str
     version: int
 
 
 @dataclass(frozen=True)
+class GetLayout(Op[Layout | None]):
+    """The stored projection called `key`, if it was made from data version `version`; None for `version` takes the last one stored."""
+
+    collection: str
+    key: str
+    version: int | None = None
+
+
+@dataclass(frozen=True)
 class PutLayout(Op[None]):
-    """Store a projection made from data version `version`."""
+    """Store a projection made from data version `version` in place of the one called `key`; how many are kept is bounded."""
 
     collection: str
     key: str

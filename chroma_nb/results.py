@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import NoneType
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -19,6 +20,7 @@ from chroma_nb.scalars import Instant, Metadata, Scalar, Value
 
 Field: TypeAlias = Literal["documents", "embeddings", "metadatas", "distances", "uris", "data"]
 Include: TypeAlias = frozenset[str]
+_NO_TICK = np.iinfo(np.int64).min
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,11 +166,81 @@ class Page:
 
 
 @dataclass(frozen=True, eq=False)
+class Cells:
+    """One metadata key of n records.
+
+    Parameters
+    ----------
+    kind
+        What all values are: ``int``, ``float``, ``bool``, ``str``, or `Instant` of one time zone; None for anything else (kinds that
+        differ, lists, no value at all).
+    values
+        (n,) int64, float64, bool or datetime64[ns]; a list for texts and for kind None, in which records without the key have None.
+    missing
+        (n,) bool: the records without the key, whose place in an array says nothing. None for a list, and when there are none.
+    zone
+        Time zone of instants, whose array counts from 1970 in UTC; None for those without a zone.
+    """
+
+    kind: type | None
+    values: NDArray[Any] | list[Value | None]
+    missing: NDArray[np.bool_] | None = None
+    zone: str | None = None
+
+    @classmethod
+    def of(cls, values: Sequence[Value | None]) -> Cells:
+        """Return the cells of `values`, None where a record lacks the key.
+
+        Examples
+        --------
+        >>> cells = Cells.of([1, None, 3])
+        >>> cells.values, cells.missing, cells.tolist()
+        (array([1, 0, 3]), array([False,  True, False]), [1, None, 3])
+        """
+        kinds = set(map(type, values))
+        missing = np.array([value is None for value in values], np.bool_) if NoneType in kinds else None
+        kinds.discard(NoneType)
+        kind = kinds.pop() if len(kinds) == 1 else None
+        given: Sequence[Any] = values
+        if kind is float:
+            return cls(kind, np.array(given, np.float64), missing)
+        if kind is int or kind is bool:
+            whole = given if missing is None else [value or 0 for value in given]
+            return cls(kind, np.array(whole, np.int64 if kind is int else np.bool_), missing)
+        if kind is Instant:
+            zones = {instant.zone for instant in given if instant is not None}
+            if len(zones) == 1:
+                ticks = [_NO_TICK if instant is None else instant.ns for instant in given]
+                return cls(kind, np.array(ticks, np.int64).view("datetime64[ns]"), missing, zones.pop())
+        return cls(str if kind is str else None, list(values))
+
+    def tolist(self) -> list[Value | None]:
+        """Return the values one by one, None where a record lacks the key."""
+        if isinstance(self.values, list):
+            return self.values
+        values: list[Any] = (self.values.view(np.int64) if self.kind is Instant else self.values).tolist()
+        if self.kind is Instant:
+            values = [Instant(ns, self.zone) for ns in values]
+        for i in () if self.missing is None else np.flatnonzero(self.missing).tolist():
+            values[i] = None
+        return values
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Records by their ids, in collection order, and the `Cells` of the metadata keys that were asked for, each of that length."""
+
+    ids: list[str]
+    columns: dict[str, Cells]
+
+
+@dataclass(frozen=True, eq=False)
 class Layout:
-    """Stored coordinates of a projection: row i of `coordinates` (n, 2 or 3) float32 belongs to `ids[i]`."""
+    """Stored coordinates of a projection: row i of `coordinates` (n, 2 or 3) float32 belongs to `ids[i]`, as of data version `version`."""
 
     ids: list[str]
     coordinates: NDArray[np.float32]
+    version: int
 
 
 @dataclass(frozen=True, slots=True)

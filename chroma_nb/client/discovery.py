@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from chroma_nb.client import arguments
 from chroma_nb.client.reports import Description
 from chroma_nb.client.steps import CollectionSteps
 from chroma_nb.client.verb import Item, Steps, ask, stream, verb
+from chroma_nb.errors import InvalidTypeError
 from chroma_nb.records import check_key
 from chroma_nb.results import Plan
 from chroma_nb.scalars import Instant
@@ -23,7 +24,7 @@ _READ = ("documents", "metadatas")
 
 
 class DiscoveryVerbs(CollectionSteps):
-    """Description, values, samples, scans and plans, in data frames."""
+    """Description, values, columns, samples, scans and plans, in data frames."""
 
     @verb
     def explain(
@@ -92,6 +93,38 @@ class DiscoveryVerbs(CollectionSteps):
         )
         return frames.frame_of((yield from ask(op)), attrs=self._attributes())
 
+    @verb
+    def columns(
+        self, keys: str | Sequence[str] = (), where: Mapping[str, Any] | None = None, where_document: Mapping[str, Any] | None = None
+    ) -> Steps[pd.DataFrame]:
+        """Return some metadata keys of all matching records, and nothing else of them: quick where `get` would read whole records.
+
+        Parameters
+        ----------
+        keys : str or sequence of str
+            Metadata keys; none at all gives the ids alone.
+        where, where_document
+            Which records; all by default.
+
+        Returns
+        -------
+        DataFrame
+            Index ``id``, in collection order; a column per key, in the order of `keys`, with the values and the dtype that ``get``
+            gives it. A key that none of the records has is an object column of None.
+
+        Examples
+        --------
+        >>> import chroma_nb
+        >>> client = chroma_nb.EphemeralClient()
+        >>> collection = client.get_or_create_collection("doc-columns", embedding_function=None)
+        >>> collection.add(["a", "b"], embeddings=[[0], [1]], metadatas=[{"year": 1999, "topic": "art"}, {"year": 2024}])
+        >>> collection.columns("year").squeeze().to_dict()
+        {'a': 1999, 'b': 2024}
+        >>> client.delete_collection("doc-columns")
+        """
+        op = ops.Columns(self._info.id, _keys(keys), arguments.parse_filter(where, where_document, self.dialect))
+        return frames.frame_of_table((yield from ask(op)), attrs=self._attributes())
+
     @stream
     def scan(
         self,
@@ -125,6 +158,16 @@ class DiscoveryVerbs(CollectionSteps):
             cursor = page.cursor
             if cursor is None:
                 return
+
+
+def _keys(keys: Any) -> tuple[str, ...]:
+    """Parse metadata keys; one that is named twice is one column."""
+    if not isinstance(keys, (str, Iterable)) or isinstance(keys, (Mapping, bytes)):
+        raise InvalidTypeError(f"keys: expected a metadata key or a list of them, got {type(keys).__name__}")
+    chosen = [keys] if isinstance(keys, str) else list(keys)
+    for i, key in enumerate(chosen):
+        check_key(key, f"keys[{i}]")
+    return tuple(dict.fromkeys(chosen))
 
 
 def _counts(key: str, found: list[tuple[Any, int]]) -> pd.Series[int]:

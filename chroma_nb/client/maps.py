@@ -158,7 +158,7 @@ class MapVerbs(CollectionSteps):
                 assert records.embeddings is not None  # noqa: S101 - asked for
                 return project(records.embeddings, spec, progress)
 
-        layout = Layout(records.ids, (yield from ask(ops.Local(work))))
+        layout = Layout(records.ids, (yield from ask(ops.Local(work))), version)
         yield from ask(ops.PutLayout(self._info.id, key, version, layout.ids, layout.coordinates))
         return layout
 

@@ -1,6 +1,6 @@
 """One metadata key as a typed column in memory: its values, compactly, and every test of a filter over all of them at once.
 
-Lives here: `Column`, the buffers it grows in, exact comparison of whole arrays with one number, and the raw arrays in which a cache file
+Lives here: `Column`, exact comparison of whole arrays with one number, and the raw arrays in which a cache file
 keeps a column. Must not live here: more than one key at a time (`chroma_nb.engine.columns`), the table of distinct texts and lists
 (`chroma_nb.engine.distinct`), SQLite, files, documents. Called by `chroma_nb.engine.columns` only.
 
@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import assert_never
 
+from chroma_nb.engine.buffer import Buffer
 from chroma_nb.engine.distinct import Distinct
 from chroma_nb.errors import DatabaseCorruptedError
 from chroma_nb.filters import COMPARISONS, OPERATORS, Compare, Contains, Kind, Member, comparable, kind_of
@@ -39,36 +40,15 @@ _KIND_OF_TYPE: Final[dict[type, int]] = {str: STR, int: INT, float: FLOAT, bool:
 _IN_INTS: Final[dict[Kind, int]] = {"bool": BOOL, "naive datetime": NAIVE, "zoned datetime": ZONED}
 
 
-class _Buffer:
-    """An array that grows at its end; slices taken before stay valid."""
-
-    __slots__ = ("data", "filled")
-
-    def __init__(self, data: NDArray[Any], filled: int) -> None:
-        self.data, self.filled = data, filled
-
-    def appended(self, used: int, tail: NDArray[Any]) -> _Buffer:
-        """Return a buffer with `tail` after the first `used` values: this one when nobody wrote there and it has room."""
-        end = used + len(tail)
-        if self.filled == used and end <= len(self.data):
-            self.data[used:end] = tail
-            self.filled = end
-            return self
-        data = np.zeros(max(end, 2 * used if used else end), self.data.dtype)
-        data[:used] = self.data[:used]
-        data[used:end] = tail
-        return _Buffer(data, end)
-
-
 @dataclass(frozen=True, slots=True)
 class _Parts:
     """The buffers of a column; `rows` is None while value i is at position i, the others until a kind needs them."""
 
-    kinds: _Buffer
-    rows: _Buffer | None = None
-    ints: _Buffer | None = None
-    floats: _Buffer | None = None
-    codes: _Buffer | None = None
+    kinds: Buffer
+    rows: Buffer | None = None
+    ints: Buffer | None = None
+    floats: Buffer | None = None
+    codes: Buffer | None = None
 
 
 class Column:
@@ -90,7 +70,7 @@ class Column:
     @classmethod
     def empty(cls) -> Column:
         """Return a column without values."""
-        return cls(0, (0,) * 8, _Parts(_Buffer(np.zeros(0, np.uint8), 0)), Distinct())
+        return cls(0, (0,) * 8, _Parts(Buffer(np.zeros(0, np.uint8), 0)), Distinct())
 
     @property
     def kinds(self) -> NDArray[np.uint8]:
@@ -117,7 +97,7 @@ class Column:
         """Positions of the values, ascending, (size,); None when value i is at position i."""
         return None if self._parts.rows is None else self._parts.rows.data[: self.size]
 
-    def _view(self, buffer: _Buffer | None, dtype: type) -> NDArray[Any]:
+    def _view(self, buffer: Buffer | None, dtype: type) -> NDArray[Any]:
         return np.zeros(self.size, dtype) if buffer is None else buffer.data[: self.size]
 
     def extended(self, rows: Positions, values: Sequence[Value]) -> Column:
@@ -152,12 +132,12 @@ class Column:
         )
         return Column(used + n, tuple((counts + self.counts).tolist()), parts, distinct)
 
-    def _rows_with(self, rows: Positions) -> _Buffer | None:
+    def _rows_with(self, rows: Positions) -> Buffer | None:
         buffer, used = self._parts.rows, self.size
         if buffer is None:
             if not len(rows) or (int(rows[-1]) == used + len(rows) - 1 and int(rows[0]) == used):
                 return None
-            buffer = _Buffer(np.arange(used, dtype=np.int64), used)
+            buffer = Buffer(np.arange(used, dtype=np.int64), used)
         return buffer.appended(used, rows)
 
     def passing(self, test: Compare | Member | Contains) -> Mask:
@@ -319,7 +299,7 @@ class Column:
         """Return the column that `dump` wrote; its texts are decoded when first needed, its arrays are only read."""
         size = header["size"]
         own = {name: arrays[name] for name in ("kinds", "rows", "ints", "floats", "codes") if name in arrays}
-        parts = _Parts(**{name: _Buffer(data, size) for name, data in own.items()})
+        parts = _Parts(**{name: Buffer(data, size) for name, data in own.items()})
         if any(len(data) != size for data in own.values()) or sum(header["counts"]) != size:
             message = f"column cache, {header['key']!r}: the arrays do not have the {size} values that the header names; rebuild the cache"
             raise DatabaseCorruptedError(message)
@@ -337,11 +317,11 @@ def _kinds(values: Sequence[Any]) -> NDArray[np.uint8]:
     return kinds
 
 
-def _grown(buffer: _Buffer | None, used: int, n: int, tail: NDArray[Any] | None) -> _Buffer | None:
+def _grown(buffer: Buffer | None, used: int, n: int, tail: NDArray[Any] | None) -> Buffer | None:
     """Return `buffer` with `tail`, or with zeros where a batch has no such values; None while there never were any."""
     if tail is None:
         return None if buffer is None else buffer.appended(used, np.zeros(n, buffer.data.dtype))
-    return (buffer or _Buffer(np.zeros(used, tail.dtype), used)).appended(used, tail)
+    return (buffer or Buffer(np.zeros(used, tail.dtype), used)).appended(used, tail)
 
 
 def _ints_compared(ints: NDArray[np.int64], op: str, wanted: float) -> Mask:

@@ -14,15 +14,14 @@ import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
-from zlib import crc32
 
 import numpy as np
-import orjson
 
 from chroma_nb import ops
 from chroma_nb._version import __version__
-from chroma_nb.engine import caches, catalog, graph, reading, schema, view
+from chroma_nb.engine import caches, catalog, graph, layouts, reading, schema, view
 from chroma_nb.engine.catalog import Entry
+from chroma_nb.engine.cells import cells_at
 from chroma_nb.engine.database import Database
 from chroma_nb.engine.encoding import encode
 from chroma_nb.engine.indexer import Indexer, worth_it
@@ -43,6 +42,7 @@ from chroma_nb.results import (
     Plan,
     QueryResult,
     Summary,
+    Table,
     Written,
 )
 from chroma_nb.scalars import Value
@@ -50,7 +50,6 @@ from chroma_nb.scalars import Value
 R = TypeVar("R")
 MAX_BATCH_SIZE = 41_666
 """What Chroma's clients are told; our own verbs split nothing below it and never show it."""
-_LAYOUTS_KEPT = 16
 _STRAY_AGE = 3600.0
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 
@@ -401,30 +400,37 @@ class Engine:
 
         return self._reading(op.collection, counted)
 
+    def _columns(self, op: ops.Columns) -> Table:
+        def chosen(connection: Any, entry: Entry, current: view.View) -> Table:
+            mask = matching(connection, entry, current, None, op.filter)
+            positions = current.in_order(np.flatnonzero(current.alive if mask is None else mask))
+            cells = {key: cells_at(current.columns.get(key), positions) for key in op.keys}
+            return Table(current.ids.at(positions), cells)
+
+        return self._reading(op.collection, chosen)
+
+    def _changed_since(self, op: ops.ChangedSince) -> list[str] | None:
+        def changed(connection: Any, entry: Entry, current: view.View) -> list[str] | None:
+            if op.version >= entry.info.vectors_version:
+                return []
+            first = schema.span(entry.number, max(op.version, 0) + 1)[0]
+            line = connection.execute("SELECT label FROM change WHERE key = ?", (first,)).fetchone()
+            if op.version < entry.floor or line is None:
+                return None
+            return current.ids.at(current.in_order(np.flatnonzero(current.alive & (current.labels >= line[0]))))
+
+        return self._reading(op.collection, changed)
+
     def _get_layout(self, op: ops.GetLayout) -> Layout | None:
         with self._database.read() as connection:
-            entry = catalog.by_id(connection, op.collection)
-            row = connection.execute(
-                "SELECT ids, coordinates, crc FROM layout WHERE collection = ? AND key = ? AND version = ?",
-                (entry.number, op.key, op.version),
-            ).fetchone()
-        if row is None or crc32(row[1], crc32(row[0])) != row[2]:
-            return None
-        ids = orjson.loads(row[0])
-        return Layout(ids, np.frombuffer(row[1], dtype="<f4").reshape(len(ids), -1 if ids else 2).copy())
+            return layouts.load(connection, catalog.by_id(connection, op.collection), op)
 
     def _put_layout(self, op: ops.PutLayout) -> None:
         if self._database.read_only:
             return
-        ids, coordinates = orjson.dumps(op.ids), np.ascontiguousarray(op.coordinates, dtype="<f4").tobytes()
+        stored = layouts.encode(op)
         with self._database.write() as (connection, _):
-            number = catalog.by_id(connection, op.collection).number
-            connection.execute(
-                "INSERT OR REPLACE INTO layout VALUES (?, ?, ?, ?, ?, ?)",
-                (number, op.key, op.version, ids, coordinates, crc32(coordinates, crc32(ids))),
-            )
-            newest = "SELECT key FROM layout WHERE collection = ? ORDER BY version DESC LIMIT ?"
-            connection.execute(f"DELETE FROM layout WHERE collection = ? AND key NOT IN ({newest})", (number, number, _LAYOUTS_KEPT))
+            layouts.save(connection, catalog.by_id(connection, op.collection), stored)
 
     def _build_index(self, op: ops.BuildIndex) -> None:
         with self._database.read() as connection:
@@ -470,6 +476,8 @@ _HANDLERS: dict[type, Callable[[Engine, Any], Any]] = {
     ops.Sample: Engine._sample,
     ops.Describe: Engine._describe,
     ops.Facets: Engine._facets,
+    ops.Columns: Engine._columns,
+    ops.ChangedSince: Engine._changed_since,
     ops.GetLayout: Engine._get_layout,
     ops.PutLayout: Engine._put_layout,
     ops.BuildIndex: Engine._build_index,

@@ -15,6 +15,7 @@ from chroma_nb.engine.catalog import Entry
 from chroma_nb.engine.columns import Columns
 from chroma_nb.engine.database import Database
 from chroma_nb.engine.graph import Graph
+from chroma_nb.engine.ids import Ids
 from chroma_nb.engine.view import Positions, View
 from chroma_nb.errors import ChromaError
 
@@ -77,8 +78,8 @@ class Memory:
         cache = caches.load(self._database, connection, entry, "columns")
         if cache is None or cache.seq < entry.floor:
             return None
-        rows, labels, *arrays = cache.arrays
-        made = view.restored(cache.seq, rows, labels, Columns.load(cache.header["columns"], arrays))
+        rows, labels, text, ends, *arrays = cache.arrays
+        made = view.restored(cache.seq, rows, labels, Ids.load(text, ends), Columns.load(cache.header["columns"], arrays))
         self._saved[entry.info.id] = (cache.seq, made.size)
         return made
 
@@ -90,11 +91,11 @@ class Memory:
             return
         if current.dead:
             kept = current.in_order(np.flatnonzero(current.alive))
-            rows, labels, columns = current.rows[kept], current.labels[kept], current.columns.take(kept)
+            rows, labels, ids, columns = current.rows[kept], current.labels[kept], current.ids.taken(kept), current.columns.take(kept)
         else:
-            rows, labels, columns = current.rows, current.labels, current.columns
+            rows, labels, ids, columns = current.rows, current.labels, current.ids, current.columns
         header, arrays = columns.dump()
-        if caches.save(self._database, entry, "columns", current.seq, {"columns": header}, [rows, labels, *arrays]):
+        if caches.save(self._database, entry, "columns", current.seq, {"columns": header}, [rows, labels, ids.text, ids.ends, *arrays]):
             self._saved[entry.info.id] = (current.seq, current.size)
 
     def graph(self, connection: sqlite3.Connection, entry: Entry) -> Graph | None:

@@ -5,19 +5,22 @@ side by side in the order they were added, and a row number, like a vector's lab
 
 ``vectors`` holds many vectors per BLOB: the vectors a call brought, in pieces of about 1 MiB; ``chunk`` says which labels a
 piece holds and how many of them still belong to a record. ``change`` is the journal by which caches catch up: one line
-per transaction and collection, with the rows it wrote and removed. Everything else in the folder is a cache that ``cache``
-vouches for.
+per transaction and collection, with the rows it wrote and removed, and the label that the first vector it stored got, or
+would have got. Everything else in the folder is a cache that ``cache`` vouches for.
+
+Format 1 had no labels in the journal, and saved columns without ids.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import uuid
+from collections.abc import Callable
 
 from chroma_nb.errors import DatabaseCorruptedError
 
 APPLICATION_ID = 0x43_4E_42_31  # "CNB1"
-FORMAT = 1
+FORMAT = 2
 SHIFT = 40
 """Bits of a key below the collection number: 2^40 rows or labels per collection, 2^23 collections."""
 PAGE_SIZE = 16_384
@@ -43,7 +46,7 @@ _TABLES = (
         UNIQUE (collection, id))""",
     "CREATE TABLE chunk (key INTEGER PRIMARY KEY, size INTEGER NOT NULL, live INTEGER NOT NULL, crc INTEGER NOT NULL)",
     "CREATE TABLE vectors (key INTEGER PRIMARY KEY, data BLOB NOT NULL)",
-    "CREATE TABLE change (key INTEGER PRIMARY KEY, written BLOB NOT NULL, removed BLOB NOT NULL)",
+    "CREATE TABLE change (key INTEGER PRIMARY KEY, written BLOB NOT NULL, removed BLOB NOT NULL, label INTEGER NOT NULL)",
     """CREATE TABLE cache (
         collection INTEGER NOT NULL, kind TEXT NOT NULL, seq INTEGER NOT NULL, file TEXT NOT NULL,
         size INTEGER NOT NULL, sha256 TEXT NOT NULL, PRIMARY KEY (collection, kind)) WITHOUT ROWID""",
@@ -54,7 +57,7 @@ _TABLES = (
 
 
 def prepare(connection: sqlite3.Connection, place: str) -> None:
-    """Make the tables of a new store, or check that an existing one can be read.
+    """Make the tables of a new store, or check that an existing one can be read, and bring it to the present format.
 
     Raises
     ------
@@ -62,7 +65,9 @@ def prepare(connection: sqlite3.Connection, place: str) -> None:
         The file is another program's, or of a newer format; it is left as it is.
     """
     if not is_ours(connection, place):
-        _create(connection)
+        _write(connection, _create)
+    elif connection.execute("PRAGMA user_version").fetchone()[0] < FORMAT:
+        _write(connection, _upgrade)
 
 
 def is_ours(connection: sqlite3.Connection, place: str) -> bool:
@@ -86,19 +91,29 @@ def is_ours(connection: sqlite3.Connection, place: str) -> bool:
     return True
 
 
-def _create(connection: sqlite3.Connection) -> None:
+def _write(connection: sqlite3.Connection, body: Callable[[sqlite3.Connection], None]) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for table in _TABLES:
-            connection.execute(table)
-        connection.execute("INSERT INTO store VALUES ('uuid', ?)", (str(uuid.uuid4()),))
-        add_defaults(connection)
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        body(connection)
         connection.execute(f"PRAGMA user_version = {FORMAT}")
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")
         raise
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    for table in _TABLES:
+        connection.execute(table)
+    connection.execute("INSERT INTO store VALUES ('uuid', ?)", (str(uuid.uuid4()),))
+    add_defaults(connection)
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+
+
+def _upgrade(connection: sqlite3.Connection) -> None:
+    # From label 0 on every vector counts as changed, which is all that can be said of writes before.
+    connection.execute("ALTER TABLE change ADD COLUMN label INTEGER NOT NULL DEFAULT 0")
+    connection.execute("DELETE FROM cache WHERE kind = 'columns'")
 
 
 def add_defaults(connection: sqlite3.Connection) -> None:

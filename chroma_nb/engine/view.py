@@ -2,8 +2,8 @@
 
 Theory of operation
 -------------------
-A `View` is what the filters and the search see: per position a row, a vector's label, whether it is still alive, and the
-metadata as typed columns. It belongs to one sequence number of the collection. When the store has moved on, `caught_up`
+A `View` is what the filters and the search see: per position a row, a vector's label, whether it is still alive, the id,
+and the metadata as typed columns. It belongs to one sequence number of the collection. When the store has moved on, `caught_up`
 reads the journal and makes the *next* view: whatever was written is appended as new positions, and what it replaces or
 removes dies. Buffers are shared between views and only ever written beyond what an older view looks at, so readers of an
 older view need no lock, and an interrupt between two views leaves nothing behind but unused space.
@@ -27,14 +27,15 @@ from chroma_nb.engine.catalog import Entry
 from chroma_nb.engine.columns import Columns
 from chroma_nb.engine.encoding import decode_metadatas, is_sound
 from chroma_nb.engine.exact import squares_of
+from chroma_nb.engine.ids import Ids
 from chroma_nb.engine.schema import span
 from chroma_nb.records import Vectors
 from chroma_nb.scalars import Value
 
 Mask = NDArray[np.bool_]
 Positions = NDArray[np.int64]
-Seen: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64], Sequence[Mapping[str, Value] | None]]
-"""Rows, labels and metadata of records."""
+Seen: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64], Sequence[str], Sequence[Mapping[str, Value] | None]]
+"""Rows, labels, ids and metadata of records."""
 _SEEN = "id, label, metadata, uri, crc"
 _BATCH = 50_000
 _LEAST_DEAD = 1000
@@ -119,6 +120,7 @@ class View:
     alive: Mask
     row_position: NDArray[np.int32]
     label_position: NDArray[np.int32]
+    ids: Ids
     columns: Columns
     matrix: Matrix
     remembered: dict[Any, Any] = field(default_factory=dict)
@@ -157,12 +159,13 @@ class View:
 def empty() -> View:
     """Return the view of a collection nobody has written to."""
     none = np.empty(0, dtype=np.int64)
-    return View(0, 0, 0, none, none, np.empty(0, dtype=bool), np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int32), Columns(), Matrix())
+    inverse = np.empty(0, dtype=np.int32)
+    return View(0, 0, 0, none, none, np.empty(0, dtype=bool), inverse, inverse, Ids.empty(), Columns(), Matrix())
 
 
-def restored(seq: int, rows: NDArray[np.int64], labels: NDArray[np.int64], columns: Columns) -> View:
+def restored(seq: int, rows: NDArray[np.int64], labels: NDArray[np.int64], ids: Ids, columns: Columns) -> View:
     """Return the view that a saved copy of these parts stands for."""
-    return _written(empty(), seq, rows, labels, columns)
+    return _written(empty(), seq, rows, labels, ids, columns)
 
 
 def caught_up(view: View | None, connection: sqlite3.Connection, entry: Entry) -> View:
@@ -189,8 +192,8 @@ def _advanced(view: View, connection: sqlite3.Connection, entry: Entry) -> View 
     if len(written) > max(entry.info.count, _LEAST_DEAD):
         return None
     view = _without(view, removed)
-    for rows, labels, metadatas in _fresh(connection, entry, written):
-        view = _written(view, view.seq, rows, labels, view.columns.extended(metadatas))
+    for rows, labels, ids, metadatas in _fresh(connection, entry, written):
+        view = _written(view, view.seq, rows, labels, view.ids.extended(ids), view.columns.extended(metadatas))
     return _compacted(_stamped(view, entry.seq))
 
 
@@ -199,8 +202,8 @@ def _loaded(connection: sqlite3.Connection, entry: Entry) -> View:
     base = span(entry.number)[0]
     cursor = connection.execute(f"SELECT key, {_SEEN} FROM record WHERE key BETWEEN ? AND ? ORDER BY key", span(entry.number))
     while found := cursor.fetchmany(_BATCH):
-        rows, labels, metadatas = _checked(entry, found, base)
-        view = _written(view, 0, rows, labels, view.columns.extended(metadatas))
+        rows, labels, ids, metadatas = _checked(entry, found, base)
+        view = _written(view, 0, rows, labels, view.ids.extended(ids), view.columns.extended(metadatas))
     return _stamped(view, entry.seq)
 
 
@@ -222,8 +225,8 @@ def _checked(entry: Entry, found: Sequence[tuple[Any, ...]], base: int) -> Seen:
     for row in found:
         if not is_sound(*row[1:]):
             raise reading.damaged(entry, f"record {row[1]!r} is damaged")
-    keys, _, labels, texts, _, _ = zip(*found, strict=True)
-    return np.array(keys, dtype=np.int64) - base, np.array(labels, dtype=np.int64), decode_metadatas(texts)
+    keys, ids, labels, texts, _, _ = zip(*found, strict=True)
+    return np.array(keys, dtype=np.int64) - base, np.array(labels, dtype=np.int64), ids, decode_metadatas(texts)
 
 
 def _fresh(connection: sqlite3.Connection, entry: Entry, written: NDArray[np.int64]) -> Iterator[Seen]:
@@ -242,12 +245,13 @@ def _stamped(view: View, seq: int) -> View:
         view.alive,
         view.row_position,
         view.label_position,
+        view.ids,
         view.columns,
         view.matrix,
     )
 
 
-def _written(view: View, seq: int, rows: NDArray[np.int64], labels: NDArray[np.int64], columns: Columns) -> View:
+def _written(view: View, seq: int, rows: NDArray[np.int64], labels: NDArray[np.int64], ids: Ids, columns: Columns) -> View:
     """Append records; rows that are there already die at their old position."""
     size, total = view.size, view.size + len(rows)
     row_buffer = grown(view.row_buffer, size, total, (), np.int64)
@@ -266,7 +270,7 @@ def _written(view: View, seq: int, rows: NDArray[np.int64], labels: NDArray[np.i
     row_position = _placed(row_position, rows, positions)
     label_position = _placed(label_position, labels, positions)
     alive = np.concatenate([alive, np.ones(len(rows), dtype=bool)])
-    return View(seq, total, dead, row_buffer, label_buffer, alive, row_position, label_position, columns, view.matrix)
+    return View(seq, total, dead, row_buffer, label_buffer, alive, row_position, label_position, ids, columns, view.matrix)
 
 
 def _placed(inverse: NDArray[np.int32], keys: NDArray[np.int64], positions: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -298,6 +302,7 @@ def _without(view: View, rows: NDArray[np.int64]) -> View:
         alive,
         row_position,
         label_position,
+        view.ids,
         view.columns,
         view.matrix,
     )
@@ -318,10 +323,11 @@ def _compacted(view: View) -> View:
         start.alive,
         start.row_position,
         start.label_position,
+        start.ids,
         start.columns,
         view.matrix.taken(kept),
     )
-    return _written(start, view.seq, view.rows[kept], view.labels[kept], view.columns.take(kept))
+    return _written(start, view.seq, view.rows[kept], view.labels[kept], view.ids.taken(kept), view.columns.take(kept))
 
 
 def grown(buffer: NDArray[Any] | None, used: int, total: int, shape: tuple[int, ...], dtype: type) -> NDArray[Any]:

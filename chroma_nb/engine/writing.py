@@ -192,7 +192,12 @@ class Change:
         written = np.concatenate(self._written) if self._written else np.empty(0, dtype=np.int64)
         self._connection.execute(
             "INSERT INTO change VALUES (?, ?, ?, ?)",
-            (span(self._entry.number, seq)[0], written.astype("<i8").tobytes(), self._removed.astype("<i8").tobytes(), self._entry.next_label),
+            (
+                span(self._entry.number, seq)[0],
+                written.astype("<i8").tobytes(),
+                self._removed.astype("<i8").tobytes(),
+                self._entry.next_label,
+            ),
         )
         self._connection.execute(
             """UPDATE collection SET seq = ?, vectors_seq = CASE WHEN ? THEN ? ELSE vectors_seq END,

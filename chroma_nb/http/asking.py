@@ -2,7 +2,7 @@
 
 ``steps(session, op)`` is written once for clients with and without ``await``. What only our own server offers, and Chroma's
 has to be asked for in several requests, is in `chroma_nb.http.emulation`; writes, which may have to be cut, in
-`chroma_nb.http.batches`.
+`chroma_nb.http.batches`; projections, which not every server keeps, in `chroma_nb.http.layouts`.
 """
 
 from __future__ import annotations
@@ -11,16 +11,14 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, TypeVar
 
-import numpy as np
-
 from chroma_nb import ops
 from chroma_nb.configuration import CHANGEABLE, Configuration, HnswParameters, parse_configuration
 from chroma_nb.errors import BatchSizeExceededError, ChromaError, NotFoundError, UniqueConstraintError
 from chroma_nb.filters import EVERYTHING
-from chroma_nb.http import batches, decoding, emulation
+from chroma_nb.http import batches, decoding, emulation, layouts
 from chroma_nb.http.session import Ask, Server, Session, Steps, scoped, understood
 from chroma_nb.http.wire import dumps
-from chroma_nb.results import CollectionInfo, DatabaseInfo, GetResult, Layout, Page, Plan, QueryResult, Summary
+from chroma_nb.results import CollectionInfo, DatabaseInfo, GetResult, Page, Plan, QueryResult, Summary, Table
 from chroma_nb.scalars import Value
 
 R = TypeVar("R")
@@ -314,26 +312,18 @@ def _facets(session: Session, op: ops.Facets) -> Steps[list[tuple[Value, int]]]:
     return [(decoding.stored_value(value), count) for value, count in answer.json]
 
 
-def _get_layout(session: Session, op: ops.GetLayout) -> Steps[Layout | None]:
-    version, kept = session.layouts.get((op.collection, op.key), (None, None))
-    if version == op.version or not (yield from session.server()).own:
-        return kept if version == op.version else None
-    found = (yield session.ask("nb.get_layout", op.collection, {"key": op.key, "version": op.version})).json
-    return None if found is None else Layout(found["ids"], np.array(found["coordinates"], dtype=np.float32).reshape(len(found["ids"]), -1))
+def _columns(session: Session, op: ops.Columns) -> Steps[Table]:
+    server = yield from session.server()
+    if not server.own or not understood(op.filter, server):
+        return (yield from emulation.columned(session, op))
+    return decoding.table((yield session.ask("nb.columns", op.collection, {"keys": op.keys}, op.filter)).json)
 
 
-def _put_layout(session: Session, op: ops.PutLayout) -> Steps[None]:
-    own = (yield from session.server()).own and len(op.ids) > 0  # JSON has no empty rows of two numbers
-    if own:
-        body = {"key": op.key, "version": op.version, "ids": op.ids, "coordinates": op.coordinates}
-        try:
-            yield session.ask("nb.put_layout", op.collection, body)
-        except ChromaError as error:
-            own = error.status != 403  # a server that only reads keeps no layouts
-            if own:
-                raise
-    if not own:
-        emulation.keep_layout(session, op)
+def _changed_since(session: Session, op: ops.ChangedSince) -> Steps[list[str] | None]:
+    if not (yield from session.server()).own:
+        return None
+    found: list[str] | None = (yield session.ask("nb.changed_since", op.collection, {"version": op.version})).json
+    return found
 
 
 def _build_index(session: Session, op: ops.BuildIndex) -> Steps[None]:
@@ -377,7 +367,9 @@ _STEPS: dict[type, Callable[[Session, Any], Any]] = {
     ops.Sample: _sample,
     ops.Describe: _describe,
     ops.Facets: _facets,
-    ops.GetLayout: _get_layout,
-    ops.PutLayout: _put_layout,
+    ops.Columns: _columns,
+    ops.ChangedSince: _changed_since,
+    ops.GetLayout: layouts.got,
+    ops.PutLayout: layouts.put,
     ops.BuildIndex: _build_index,
 }

@@ -20,7 +20,7 @@ from chroma_nb.configuration import Configuration, HnswParameters
 from chroma_nb.errors import ChromaError, InvalidDimensionError, ServerReplyError
 from chroma_nb.http.message import SERVER_HEADER, Reply
 from chroma_nb.http.wire import parse_stored_metadata, thawed
-from chroma_nb.results import CollectionInfo, FieldSummary, GetResult, Include, IndexState, Plan, QueryResult, Summary
+from chroma_nb.results import Cells, CollectionInfo, FieldSummary, GetResult, Include, IndexState, Layout, Plan, QueryResult, Summary, Table
 from chroma_nb.scalars import Value
 
 _HNSW = tuple(each.name for each in fields(HnswParameters))
@@ -191,6 +191,21 @@ def joined(parts: list[GetResult], include: Include) -> GetResult:
         column("metadatas"),
         column("uris"),
     )
+
+
+def table(body: Mapping[str, Any]) -> Table:
+    """Read columns by our own server."""
+    return Table(body["ids"], {key: Cells.of(_stored_values(values)) for key, values in body["columns"].items()})
+
+
+def _stored_values(values: list[Any]) -> list[Any]:
+    return list(map(stored_value, values)) if not {list, dict}.isdisjoint(map(type, values)) else values
+
+
+def layout(body: Mapping[str, Any]) -> Layout:
+    """Read a layout by our own server."""
+    ids = body["ids"]
+    return Layout(ids, np.array(body["coordinates"], dtype=np.float32).reshape(len(ids), -1 if ids else 2), body["version"])
 
 
 def summary(body: Mapping[str, Any]) -> Summary:

@@ -19,7 +19,8 @@ explain, index state   it does not tell how it searches
 delete, fork           they are several requests, so that writes in between can be seen in part
 scan                   it pages by position: records deleted meanwhile shift what comes after
 configuration          it does not tell ``num_threads`` and ``batch_size``, nor the name of an unnamed embedding function
-layouts                they stay with the client that made them, and miss changes by others that keep the count
+layouts                they stay with the client that made them, and miss changes by others that keep the count; which
+                       embeddings changed since is not known
 ``$regex``             patterns are those of Rust's regex, not Python's
 =====================  =============================================================================================
 """
@@ -41,16 +42,17 @@ from chroma_nb.http.batches import upserted
 from chroma_nb.http.session import Ask, Session, Steps, understood
 from chroma_nb.records import Records
 from chroma_nb.results import (
+    Cells,
     CollectionInfo,
     FieldSummary,
     GetResult,
     Include,
     IndexState,
-    Layout,
     Page,
     Plan,
     QueryResult,
     Summary,
+    Table,
     plain_metadata,
 )
 from chroma_nb.scalars import Instant, Metadata, Value
@@ -58,7 +60,6 @@ from chroma_nb.scalars import Instant, Metadata, Value
 _PAGE = 1000
 _IDS_PAGE = 10_000
 _REMOVED = 1000
-_LAYOUTS_KEPT = 16
 _SAMPLES = 5
 _NOTHING: Include = frozenset()
 _JUDGED: Include = frozenset({"metadatas", "documents"})
@@ -88,14 +89,6 @@ def versioned(session: Session, info: CollectionInfo) -> CollectionInfo:
     """Give a collection the version that Chroma's server does not keep: of the writes made here, and the count."""
     version = (session.writes[info.id] << 32) + info.count
     return session.seen(replace(info, version=version, vectors_version=version))
-
-
-def keep_layout(session: Session, op: ops.PutLayout) -> None:
-    """Keep a layout in this process."""
-    session.layouts.pop((op.collection, op.key), None)
-    session.layouts[op.collection, op.key] = op.version, Layout(op.ids, op.coordinates)
-    while len(session.layouts) > _LAYOUTS_KEPT:
-        del session.layouts[next(iter(session.layouts))]
 
 
 @dataclass
@@ -198,6 +191,19 @@ def scanned(session: Session, op: ops.ScanPage) -> Steps[Page]:
         parts.append((yield from reader.page(min(left, _PAGE))))
         left -= len(parts[-1])
     return Page(decoding.joined(parts, op.include), None if reader.done else reader.position)
+
+
+def columned(session: Session, op: ops.Columns) -> Steps[Table]:
+    """Read metadata keys of the records that match, with whatever else their metadata holds."""
+    reader = yield from _Reader.of(session, op.collection, op.filter, frozenset({"metadatas"}) if op.keys else _NOTHING)
+    ids: list[str] = []
+    values: dict[str, list[Value | None]] = {key: [] for key in op.keys}
+    while not reader.done:
+        page = yield from reader.page(_IDS_PAGE if reader.exact and not op.keys else _PAGE)
+        ids += page.ids
+        for key, column in values.items():
+            column += [(metadata or {}).get(key) for metadata in page.metadatas or ()]
+    return Table(ids, {key: Cells.of(column) for key, column in values.items()})
 
 
 def sampled(session: Session, op: ops.Sample) -> Steps[GetResult]:

@@ -73,6 +73,8 @@ ROUTES: Final = {
         _records("nb.sample", v1=False),
         _records("nb.scan", v1=False),
         _records("nb.explain", v1=False),
+        _records("nb.columns", v1=False),
+        _records("nb.changed_since", v1=False),
         _records("nb.get_layout", v1=False),
         _records("nb.put_layout", writes=True, v1=False),
         _records("nb.build_index", writes=True, v1=False),

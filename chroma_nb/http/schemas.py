@@ -86,6 +86,7 @@ def _hnsw(*, changes: bool) -> Schema:
 _TEXT: Final[Schema] = {"type": "string"}
 _SOME_TEXT: Final[Schema] = {"type": "string", "minLength": 1}
 _PATTERN: Final[Schema] = {"type": "string", "format": "regex", "minLength": 1}
+_KEY: Final[Schema] = {"type": "string", "pattern": "^[^$#]", "not": {"const": "chroma:document"}}
 _INT: Final = _number(INT_MIN, INT_MAX)
 _FLOAT: Final[Schema] = {"type": "number"}
 _FLAG: Final[Schema] = {"type": "boolean"}
@@ -160,7 +161,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "Metadata": {
         "type": "object",
         "minProperties": 1,
-        "propertyNames": {"type": "string", "pattern": "^[^$#]", "not": {"const": "chroma:document"}},
+        "propertyNames": _KEY,
         "additionalProperties": {"anyOf": [*_VALUES, _ARRAY, _INSTANT, {"type": "null"}]},
         "description": "Texts, 64-bit integers, finite numbers, booleans, lists of one of them, and instants"
         " (nanoseconds since 1970, and a time zone or null). null is no value; in an update and an upsert it removes the key.",
@@ -290,9 +291,19 @@ SCHEMAS: Final[dict[str, Schema]] = {
         },
         "collection fields documents index",
     ),
-    "LayoutKey": _object({"key": _TEXT, "version": _or_null(_number())}, "key"),
+    "Columns": _object({"keys": _or_null(_list(_KEY)), **_FILTERS}),
+    "Table": _object(
+        {"ids": _list(_TEXT), "columns": {"type": "object", "additionalProperties": {"type": "array"}}},
+        "ids columns",
+    ),
+    "Since": _object({"version": _or_null(_number())}),
+    "ChangedIds": {**_or_null(_list(_TEXT)), "description": "null when it is not known any more."},
+    "LayoutKey": _object({"key": _TEXT, "version": {**_or_null(_number()), "description": "null for the last one stored."}}, "key"),
     "Layout": _or_null(
-        _object({"ids": _list(_TEXT), "coordinates": _list(_list({"type": "number"}, minItems=2, maxItems=3))}, "ids coordinates")
+        _object(
+            {"ids": _list(_TEXT), "coordinates": _list(_list({"type": "number"}, minItems=2, maxItems=3)), "version": _number()},
+            "ids coordinates version",
+        )
     ),
     "NewLayout": _object(
         {
@@ -380,6 +391,8 @@ SAYS: Final[dict[str, Says]] = {
     "nb.sample": _says("Draw matching records", "Sample", "GetResult", 400, 404),
     "nb.scan": _says("Read matching records page by page", "Scan", "Scanned", 400, 404),
     "nb.explain": _says("Tell how a query would be answered", "Explain", "Plan", 400, 404),
+    "nb.columns": _says("Read some metadata keys of the records that match", "Columns", "Table", 400, 404),
+    "nb.changed_since": _says("List the records whose embeddings are newer than a version of the data", "Since", "ChangedIds", 400, 404),
     "nb.get_layout": _says("Read a stored projection", "LayoutKey", "Layout", 400, 404),
     "nb.put_layout": _says("Store a projection", "NewLayout", "Done", 400, 403, 404),
     "nb.build_index": _says("Bring the index up to date", "", "Indexed", 400, 403, 404),

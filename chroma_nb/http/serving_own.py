@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chroma_nb import ops
-from chroma_nb.errors import InvalidArgumentError
+from chroma_nb.errors import InvalidArgumentError, InvalidTypeError
 from chroma_nb.http.call import Call, Handler
 from chroma_nb.http.serving_records import columns
 from chroma_nb.http.wire import parse_wire_vectors
-from chroma_nb.records import parse_vectors
+from chroma_nb.records import check_key, parse_vectors
 
 _PAGE = 100_000
 
@@ -78,10 +78,25 @@ def _explain(call: Call) -> Any:
     return asdict(call.service.execute(ops.Explain(query)))
 
 
+def _columns(call: Call) -> Any:
+    body = call.body()
+    keys = body.get("keys") or []
+    if not isinstance(keys, list):
+        raise InvalidTypeError(f"keys: expected a list of texts, got {type(keys).__name__}")
+    for i, key in enumerate(keys):
+        check_key(key, f"keys[{i}]")
+    table = call.service.execute(ops.Columns(call.collection, tuple(dict.fromkeys(keys)), call.filter(body)))
+    return {"ids": table.ids, "columns": {key: cells.tolist() for key, cells in table.columns.items()}}
+
+
+def _changed_since(call: Call) -> Any:
+    return call.service.execute(ops.ChangedSince(call.collection, call.number(call.body(), "version", 0) or 0))
+
+
 def _get_layout(call: Call) -> Any:
     body = call.body()
-    layout = call.service.execute(ops.GetLayout(call.collection, _text(body, "key"), call.number(body, "version", 0) or 0))
-    return None if layout is None else {"ids": layout.ids, "coordinates": layout.coordinates}
+    layout = call.service.execute(ops.GetLayout(call.collection, _text(body, "key"), call.number(body, "version", None)))
+    return None if layout is None else {"ids": layout.ids, "coordinates": layout.coordinates, "version": layout.version}
 
 
 def _put_layout(call: Call) -> Any:
@@ -118,6 +133,8 @@ HANDLERS: dict[str, Handler] = {
     "nb.sample": _sample,
     "nb.scan": _scan,
     "nb.explain": _explain,
+    "nb.columns": _columns,
+    "nb.changed_since": _changed_since,
     "nb.get_layout": _get_layout,
     "nb.put_layout": _put_layout,
     "nb.build_index": _build_index,

@@ -118,7 +118,7 @@ class Session:
     def __init__(self) -> None:
         self._server: Server | None = None
         self._scopes: dict[str, tuple[str, str]] = {}
-        self.layouts: dict[tuple[str, str], tuple[int, Layout]] = {}
+        self.layouts: dict[tuple[str, str], Layout] = {}
         self.writes: Counter[str] = Counter()
 
     def server(self) -> Steps[Server]:

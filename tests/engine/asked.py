@@ -23,6 +23,11 @@ def create(engine: Engine, name: str = "docs", space: str = "l2") -> str:
     return engine.execute(ops.CreateCollection(*PLACE, name, None, parse_configuration({"hnsw:space": space}, None))).id
 
 
+def records(ids: list[str], embeddings: Any) -> Records:
+    """Return records of embeddings alone."""
+    return Records.of(ids, embeddings, None, None)
+
+
 def add(engine: Engine, collection: str, ids: list[str], embeddings: Any, documents: Any = None, metadatas: Any = None) -> None:
     engine.execute(ops.Add(collection, Records.of(ids, embeddings, documents, metadatas)))
 

@@ -93,6 +93,9 @@ def same(one: Any, other: Any) -> None:
     elif hasattr(one, "__dataclass_fields__"):
         for name in one.__dataclass_fields__:
             same(getattr(one, name), getattr(other, name))
+    elif isinstance(one, dict):
+        assert list(one) == list(other)
+        same(list(one.values()), list(other.values()))
     elif isinstance(one, list):
         assert len(one) == len(other)
         for first, second in zip(one, other, strict=True):
@@ -117,6 +120,8 @@ def test_reading(local: Client, backend: HttpBackend, docs: str, where: Filter) 
         ops.Facets(docs, "b", 2, where),
         ops.Facets(docs, "t", None, where),
         ops.Facets(docs, "nothing", None, where),
+        ops.Columns(docs, (), where),
+        ops.Columns(docs, ("t", "b", "a", "nothing"), where),
         ops.Query(docs, vectors, 7, None, where, EVERY_FIELD | {"distances"}),
         ops.Query(docs, vectors, 1000, ids, where),
         ops.Query(docs, vectors, 3, ["nobody"], where, frozenset()),
@@ -223,6 +228,10 @@ def test_layouts_stay_here_until_the_data_changes(backend: HttpBackend, docs: st
     backend.execute(ops.Update(docs, Records(["id0"], np.ones((1, 3), dtype=np.float32))))
     changed = backend.execute(ops.GetCollectionById(docs))
     assert backend.execute(ops.GetLayout(docs, "pca", changed.version)) is None
+    last = backend.execute(ops.GetLayout(docs, "pca"))
+    assert last is not None
+    assert last.version == info.version
+    assert backend.execute(ops.ChangedSince(docs, info.version)) is None
     for number in range(40):
         backend.execute(ops.PutLayout(docs, f"layout {number}", 1, ["id0", "id1"], points))
     assert backend.execute(ops.GetLayout(docs, "layout 0", 1)) is None

@@ -71,6 +71,13 @@ def __getattr__(name: str) -> Any:
     return getattr(client, name)
 
 
+def load_ipython_extension(ipython: Any) -> None:
+    """Add ``%chroma`` to a notebook: what ``%load_ext chroma_nb`` does."""
+    from chroma_nb.notebook.magics import register
+
+    register(ipython)
+
+
 def __dir__() -> list[str]:
     """List the public names."""
     return __all__

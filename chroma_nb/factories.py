@@ -35,8 +35,8 @@ class _Serving:
     """What makes two calls of `serve` mean the same server."""
 
     store: str
-    host: str
-    port: int
+    host: str | None
+    port: int | None
     token: str | None = field(repr=False)
     allow_reset: bool
     read_only: bool
@@ -300,27 +300,29 @@ def AdminClient(  # noqa: N802 - Chroma's name
 def serve(
     client: Any = None,
     *,
-    host: str = "127.0.0.1",
-    port: int = 0,
+    host: str | None = None,
+    port: int | None = None,
     token: str | None = "",
     allow_reset: bool = False,
     read_only: bool = False,
 ) -> Server:
     """Serve a store over HTTP from a thread of this process, so that any Chroma client reaches the same live data.
 
+    In a kernel of a Jupyter server that has our extension, the store is served at Jupyter's own address to those who have Jupyter's
+    own token, and to nobody else. Anywhere else, only programs of this machine that have the server's token get through.
     A cell that serves may be run again: the same store with the same options is served once.
 
     Parameters
     ----------
     client : client or path, optional
         Whose store to serve: a client's, the one in a folder, or by default the one in memory.
-    host : str
-        Address to listen on; by default only this machine gets through.
-    port : int
-        0 takes a free one.
+    host : str, optional
+        Address to listen on, besides what Jupyter forwards; by default none in Jupyter, and this machine's loopback elsewhere.
+    port : int, optional
+        Port to listen on, besides what Jupyter forwards; 0 takes a free one, as is the default outside of Jupyter.
     token : str, optional
-        What clients must send; by default one that nobody can guess is made up, which ``server.headers`` holds. None lets
-        everyone in who reaches the port.
+        What clients that do not come through Jupyter must send; by default one that nobody can guess is made up. None lets everyone
+        in who reaches the port. Given, the server listens on a port in Jupyter too.
     allow_reset : bool
         Whether clients may delete everything at once.
     read_only : bool
@@ -330,7 +332,14 @@ def serve(
     -------
     Server
         ``url``, ``headers``, code to paste (``python()``, ``js()``, ``curl()``), ``stop()``. Use it in a ``with`` block, or
-        let it run until the process ends.
+        let it run until the process ends. Where it listens on a port: ``local_url`` and ``local_headers``, past Jupyter.
+
+    Raises
+    ------
+    InvalidArgumentError
+        It cannot listen there.
+    StoreError
+        It did not start, or could not be announced to Jupyter.
 
     Examples
     --------
@@ -340,17 +349,27 @@ def serve(
     """
     from chroma_nb.http.call import Service
     from chroma_nb.http.server import start
+    from chroma_nb.publishing import find_way, publish
 
     with _turn:
         engine, release = _engine_of(client)
         try:
             key = _Serving(engine.place, host, port, token, allow_reset, read_only)
             _make_room(key)
-            if key in _servers:
+            way = find_way()
+            found = _servers.get(key)
+            if found is not None:
+                publish(way, found, engine.folder, read_only=read_only)
                 release()
-                return _servers[key]
+                return found
             service = Service(engine.execute, allow_reset=allow_reset, read_only=read_only)
-            made = start(service, token=token, host=host, port=port)
+            unix = way.socket() if host is None and port is None and token == "" else None
+            made = start(service, token=token, host="127.0.0.1" if host is None else host, port=port or 0, unix=unix)
+            try:
+                publish(way, made, engine.folder, read_only=read_only)
+            except BaseException:
+                made.stop()
+                raise
         except BaseException:
             release()
             raise

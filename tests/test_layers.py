@@ -43,10 +43,10 @@ LAYERS: tuple[dict[str, set[str]], ...] = (
             "stepping",
         },
     },
-    {"engine": {"engine"}, "embedding": {"embedding"}, "viz": {"viz"}, "http": {"http"}, "postgres": {"postgres"}},
+    {"engine": {"engine"}, "embedding": {"embedding"}, "viz": {"viz"}, "http": {"http"}, "jupyter": {"jupyter"}, "postgres": {"postgres"}},
     {"widgets": {"widgets"}},
     {"client": {"client"}},
-    {"wiring": {"factories"}},
+    {"wiring": {"factories", "publishing"}},
     {"chromadb": {"chromadb"}, "notebook": {"notebook"}, "cli": {"__main__", "cli"}},
     {"package": {""}},
 )

@@ -1,8 +1,8 @@
 """The server in a thread of its own, beside the notebook: started, found, stopped.
 
-Starting returns when the socket listens. The sockets are made with ``IPPROTO_TCP`` so that asyncio switches Nagle's
-algorithm off: without it a reply over a kept connection waits about 40 ms. The loop is run here and not by uvicorn's own server,
-which would wake an idle notebook ten times a second, and takes that long to start and to stop.
+Starting returns when the socket listens (`chroma_nb.http.listening`). The loop is run here and not by uvicorn's own server, which would
+wake an idle notebook ten times a second, and takes that long to start and to stop. What makes a server known to others, through
+Jupyter, is not here (`chroma_nb.publishing`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
-import errno
 import logging
 import os
 import socket
@@ -21,52 +20,20 @@ from collections.abc import Callable
 from typing_extensions import Self
 
 from chroma_nb import html
-from chroma_nb.errors import InvalidArgumentError, StoreError
+from chroma_nb.errors import ServerUnreachableError, StoreError
 from chroma_nb.http.app import ADDRESSES, App, Gate, new_token
 from chroma_nb.http.call import Service
 from chroma_nb.http.connection import Patience, watched
+from chroma_nb.http.entrance import Entrance
+from chroma_nb.http.listening import UnixSocket, listening
 from chroma_nb.optional import need
 
 _LOG = logging.getLogger("chroma_nb.http")
-_MASK = "<token>"
 _STARTED = 30.0
 _CODE = "white-space:pre-wrap;font-family:var(--jp-code-font-family, monospace);margin-top:6px"
+_ADVICE = "margin-top:6px"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _servers: weakref.WeakSet[Server] = weakref.WeakSet()
-
-
-def listening(host: str, port: int) -> socket.socket:
-    """Return a socket that listens.
-
-    Raises
-    ------
-    InvalidArgumentError
-        The port is taken, or the host is not one of this machine's; the message says what to do.
-    """
-    if not host:
-        raise InvalidArgumentError("host: is empty; give a name or an address such as 127.0.0.1, or 0.0.0.0 for all of this machine's")
-    if not 0 <= port <= 65_535:
-        raise InvalidArgumentError(f"port: expected a number from 0 (takes a free one) to 65535, got {port}")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        if os.name == "posix":
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind((host, port))
-        made.listen(128)
-    except (OSError, UnicodeError) as error:
-        made.close()
-        raise InvalidArgumentError(_not_listening(host, port, error)) from error
-    return made
-
-
-def _not_listening(host: str, port: int, error: Exception) -> str:
-    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-        return f"cannot listen on {host}:{port}: another program does; choose another port (0 takes a free one), or stop that program"
-    if isinstance(error, PermissionError):
-        return f"cannot listen on {host}:{port}: only the system's administrator may; choose a port from 1024 on"
-    said = error.strerror if isinstance(error, OSError) and error.strerror else error
-    return f"cannot listen on {host[:100]}:{port}: {said}; give a name or an address of this machine, such as 127.0.0.1"
 
 
 def is_loopback(host: str) -> bool:
@@ -85,6 +52,8 @@ class Server:
         Where; port 0 takes a free one.
     patience
         How long it waits for slow clients.
+    unix
+        Listen on this socket, and on no port.
 
     Raises
     ------
@@ -94,13 +63,34 @@ class Server:
         Its thread did not come up.
     """
 
-    def __init__(self, service: Service, gate: Gate, host: str = "127.0.0.1", port: int = 0, patience: Patience | None = None) -> None:
+    def __init__(
+        self,
+        service: Service,
+        gate: Gate,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        patience: Patience | None = None,
+        *,
+        unix: UnixSocket | None = None,
+    ) -> None:
         need("uvicorn", "serving HTTP")
         self._patience = patience or Patience()
         self._token = gate.token
-        self._socket = listening(host, port)
-        self.host, self.port = self._socket.getsockname()[:2]
+        self._unix = unix
+        self._socket = listening(host, port) if unix is None else unix.socket
+        self.host: str | None = None
+        """The address it listens on; None when it listens on a unix socket."""
+        self.port: int | None = None
+        """The port it listens on; None when it listens on a unix socket."""
+        if unix is None:
+            self.host, self.port = self._socket.getsockname()[:2]
+        self.public: Entrance | None = None
+        """The way through Jupyter, while there is one."""
+        self.advice = ""
+        """What else a user should know about reaching it."""
         self._app = App(service, gate)
+        self.leaving: Callable[[], None] | None = None
+        """Called when the server is about to stop, so that nobody is sent to it any more."""
         self.released: Callable[[], None] | None = None
         """Called when the server has stopped and needs its backend no longer."""
         self._pid = os.getpid()
@@ -125,7 +115,7 @@ class Server:
             self._loop.run_until_complete(self._serve())
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         except Exception as error:  # noqa: BLE001 - logged, and raised by whoever waits for the start
-            _LOG.exception("the server at %s:%s ended", self.host, self.port)
+            _LOG.exception("the server at %s ended", self._where)
             self._failure = error
         finally:
             self._started.set()
@@ -158,19 +148,64 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Where the API is, without ``/api``."""
-        return f"http://{self._reachable}:{self.port}"
+        """Where clients reach it, without ``/api``: through Jupyter if it is announced there, else where it listens.
 
-    @property
-    def _reachable(self) -> str:
-        """The host as a client of this machine names it, also when the server listens on all of its addresses."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - shown, not bound
-        return f"[{host}]" if ":" in host else host
+        A path in it is not percent-encoded, because Chroma's Python client does that. `python`, `js` and `curl` have the form that
+        each of them wants.
+
+        Raises
+        ------
+        ServerUnreachableError
+            A later server of this kernel has taken its place at Jupyter's address, and it listens at no other.
+        """
+        return self._entrance.url
 
     @property
     def headers(self) -> dict[str, str]:
-        """What a client must send: the token. Keep it out of what you share."""
-        return {} if self._token is None else {"X-Chroma-Token": self._token}
+        """What a client must send with requests to `url`: the token. Keep it out of what you share."""
+        return self._entrance.headers
+
+    @property
+    def local_url(self) -> str | None:
+        """Where programs of this machine reach it without Jupyter in between; None when it listens on no port."""
+        direct = self._direct
+        return None if direct is None else direct.url
+
+    @property
+    def local_headers(self) -> dict[str, str] | None:
+        """What a client must send with requests to `local_url`."""
+        direct = self._direct
+        return None if direct is None else direct.headers
+
+    @property
+    def socket_path(self) -> str | None:
+        """The unix socket it listens on; None when it listens on a port."""
+        return None if self._unix is None else str(self._unix.path)
+
+    @property
+    def secret(self) -> str | None:
+        """What it asks of whoever connects to it directly, as ``X-Chroma-Token``; never shown."""
+        return self._token
+
+    @property
+    def _direct(self) -> Entrance | None:
+        if self.host is None:
+            return None
+        # As a client of this machine names the host, also when the server listens on all of its addresses.
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - shown, not bound
+        return Entrance(f"http://{f'[{host}]' if ':' in host else host}:{self.port}", "X-Chroma-Token", lambda: self._token)
+
+    @property
+    def _entrance(self) -> Entrance:
+        found = self.public or self._direct
+        if found is None:
+            raise ServerUnreachableError(f"this server cannot be reached: {self.advice or 'it listens on a unix socket only'}")
+        return found
+
+    @property
+    def _where(self) -> str:
+        found = self.public or self._direct
+        return str(self.socket_path) if found is None else found.url
 
     @property
     def running(self) -> bool:
@@ -186,11 +221,16 @@ class Server:
         atexit.unregister(self.stop)
         if self._pid != os.getpid():
             return
+        leaving, self.leaving = self.leaving, None
+        if leaving is not None:
+            leaving()
         with contextlib.suppress(RuntimeError):  # the loop has ended already
             self._loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join(timeout=10)
         self._app.close(wait)
         self._socket.close()
+        if self._unix is not None:
+            self._unix.remove()
         released, self.released = self.released, None
         if released is not None:
             released()
@@ -210,35 +250,31 @@ class Server:
 
     def python(self, *, show_token: bool = False) -> str:
         """Return Python code that connects Chroma's client (1.x) or ours."""
-        return (
-            f"import chromadb\n\nclient = chromadb.HttpClient(host={self.url!r}{self._shown_headers('headers=', show_token=show_token)})\n"
-        )
+        return self._entrance.python(show_token=show_token)
 
     def js(self, *, show_token: bool = False) -> str:
         """Return JavaScript code that connects Chroma's client 3."""
-        headers = self._shown_headers("headers: ", show_token=show_token)
-        return (
-            'import { ChromaClient } from "chromadb";\n\n'
-            f'const client = new ChromaClient({{ host: "{self._reachable}", port: {self.port}{headers} }});\n'
-        )
+        return self._entrance.js(show_token=show_token)
 
     def curl(self, *, show_token: bool = False) -> str:
         """Return a shell command that asks for the collections."""
-        token = "" if self._token is None else f" -H 'X-Chroma-Token: {self._token if show_token else _MASK}'"
-        return f"curl{token} '{self.url}/api/v2/tenants/default_tenant/databases/default_database/collections'"
+        return self._entrance.curl(show_token=show_token)
 
-    def _shown_headers(self, key: str, *, show_token: bool) -> str:
-        if self._token is None:
-            return ""
-        return f', {key}{{"X-Chroma-Token": "{self._token if show_token else _MASK}"}}'
+    @property
+    def _state(self) -> str:
+        return "running" if self.running else "stopped"
 
     def __repr__(self) -> str:
         """Return address and state, never the token."""
-        return f"Server({self.url!r}, {'running' if self.running else 'stopped'})"
+        return f"Server({self._where!r}, {self._state})"
 
     def _repr_html_(self) -> str:
-        code = [html.element("div", text, style=_CODE) for text in (self.python(), self.js(), self.curl())]
-        return str(html.card("chroma_nb server", f"{self.url} · {'running' if self.running else 'stopped'}", *code))
+        found = self.public or self._direct
+        texts = [] if found is None else [found.python(), found.js(), found.curl()]
+        body = [html.element("div", text, style=_CODE) for text in texts]
+        if self.advice:
+            body.insert(0, html.element("div", html.esc(self.advice, limit=1000), style=_ADVICE))
+        return str(html.card("chroma_nb server", f"{self._where} · {self._state}", *body))
 
 
 def start(
@@ -249,8 +285,11 @@ def start(
     port: int = 0,
     hosts: tuple[str, ...] = (),
     origins: tuple[str, ...] = (),
+    unix: UnixSocket | None = None,
 ) -> Server:
     """Start a server; ``token=""`` makes one up, None lets everyone in who reaches the port.
+
+    On a unix socket it answers for every host: what reaches it there is no web page, whatever its name was pointed at.
 
     Raises
     ------
@@ -261,19 +300,22 @@ def start(
     """
     shown = f"[{host.lower()}]" if ":" in host else host.lower()
     # A page of a foreign name can be pointed at any address of this machine; what asks for an address itself is no such page.
-    near = () if is_loopback(host) else (ADDRESSES, socket.gethostname().lower())
+    near: tuple[str, ...] = () if is_loopback(host) else (ADDRESSES, socket.gethostname().lower())
+    if unix is not None:
+        near = ("*",)
     gate = Gate(
         token=new_token() if token == "" else token,
         hosts=(*Gate().hosts, shown, *near, *(name.lower() for name in hosts)),
         origins=tuple(origin.rstrip("/").lower() for origin in origins),
     )
-    return Server(service, gate, host, port)
+    return Server(service, gate, host, port, unix=unix)
 
 
 def _after_fork_in_child() -> None:
     # The parent's server goes on; a child that kept its socket would keep the port taken after the parent's end.
     for server in list(_servers):
         server._socket.close()
+        server.leaving = None
         atexit.unregister(server.stop)
 
 

@@ -80,7 +80,7 @@ def _explain(call: Call) -> Any:
 
 def _columns(call: Call) -> Any:
     body = call.body()
-    keys = body.get("keys") or []
+    keys = [] if body.get("keys") is None else body["keys"]
     if not isinstance(keys, list):
         raise InvalidTypeError(f"keys: expected a list of texts, got {type(keys).__name__}")
     for i, key in enumerate(keys):

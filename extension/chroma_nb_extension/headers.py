@@ -1,0 +1,58 @@
+"""Which headers pass, in and out.
+
+Lists of what may pass, not of what may not: a Jupyter server stands behind Hubs, proxies and sign-on portals that put cookies and
+credentials into headers no list knows. For the same reason a kernel's reply cannot set cookies, loosen Jupyter's
+Content-Security-Policy or open it to other origins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+SECRET_HEADER: Final = "x-chroma-token"  # noqa: S105 - the header's name
+"""Where a kernel wants to see the secret of its record; a client's own does not pass."""
+
+_CHROMAS: Final = ("chroma-", "x-chroma-")
+_IN: Final = frozenset({"accept", "accept-encoding", "accept-language", "content-encoding", "content-type", "user-agent"})
+_OUT: Final = frozenset(
+    {
+        "allow",
+        "cache-control",
+        "content-encoding",
+        "content-language",
+        "content-length",
+        "content-type",
+        "etag",
+        "last-modified",
+        "retry-after",
+        "vary",
+    }
+)
+
+Pairs = Iterable[tuple[str, str]]
+
+
+def forwarded(given: Pairs) -> list[tuple[str, str]]:
+    """Return the headers of a client's request that its kernel gets to see.
+
+    Examples
+    --------
+    >>> forwarded([("Cookie", "a=b"), ("Content-Type", "application/json")])
+    [('Content-Type', 'application/json')]
+    """
+    return list(_passing(given, _IN))
+
+
+def returned(given: Pairs) -> list[tuple[str, str]]:
+    """Return the headers of a kernel's reply that the client gets to see."""
+    return list(_passing(given, _OUT))
+
+
+def _passing(given: Pairs, allowed: frozenset[str]) -> Iterator[tuple[str, str]]:
+    pairs = list(given)
+    hops = {name.strip().lower() for key, value in pairs if key.lower() == "connection" for name in value.split(",")}
+    for key, value in pairs:
+        name = key.lower()
+        if name not in hops and name != SECRET_HEADER and (name in allowed or name.startswith(_CHROMAS)):
+            yield key, value

@@ -1,7 +1,8 @@
 """Pictures of very many points: how many fall on each pixel, in which colours, as pixels and as a PNG.
 
 Called by the explorer for maps too large to send point by point, for its density view and for the pictures that stand in for a
-live map. Choosing colours for values is done in :mod:`chroma_nb.viz.color`; figures are not drawn here.
+live map. Which points are sent all the same is decided in :mod:`chroma_nb.viz.sampling`, and what colour a value has in
+:mod:`chroma_nb.viz.color`; figures are not drawn here.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.optional import need
 from chroma_nb.viz.color import PALETTE, SCALE
+from chroma_nb.viz.sampling import stratified_sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     Doubles = npt.NDArray[np.float64]
     Bytes = npt.NDArray[np.uint8]
     Rows = npt.NDArray[np.intp]
+
+__all__ = ["Tone", "View", "counts", "picture", "png", "ramp", "rgb", "static_png", "stratified_sample"]
 
 Tone: TypeAlias = Literal["eq_hist", "log", "sqrt", "linear"]
 

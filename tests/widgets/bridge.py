@@ -93,7 +93,7 @@ class Bridge:
         page.evaluate(HOST)
 
     def show(self, widget: Any) -> None:
-        """Show a widget made under `bridged_comms` at the bottom of the page."""
+        """Show a widget made under `bridged_comms` at the bottom of the page; once more for another view of it."""
         self._widgets[widget.model_id] = widget
         widget.comm.said = self._said
         state = json.loads(

@@ -1,6 +1,7 @@
 // The page's half of bridge.py: what JupyterLab does for a widget, as far as a front end can tell.
 (() => {
   window.hosted = {};
+  const models = {}; // of which a page may show several views
   let polling;
 
   function bytes(text) {
@@ -57,7 +58,7 @@
   };
 
   window.host = async (id, esm, css, state) => {
-    const model = modelOf(id, state);
+    const model = (models[id] ??= modelOf(id, state));
     polling ??= setInterval(async () => deliver(await window.fromKernel()), 20);
     document.head.appendChild(document.createElement("style")).textContent = css;
     const loaded = await import(URL.createObjectURL(new Blob([esm], { type: "text/javascript" })));

@@ -4,10 +4,10 @@ import { cellTitle } from "./table_cell.js";
 import { el } from "./common.js";
 
 /** Kind -> least and greatest width in pixels. */
-const WIDTHS = { id: [84, 200], document: [260, 420], text: [84, 240], number: [76, 160], bool: [64, 140], date: [104, 170], list: [110, 240], distance: [132, 150] };
+const WIDTHS = { id: [84, 200], document: [260, 420], text: [84, 240], number: [76, 170], bool: [64, 140], date: [104, 170], list: [110, 240], distance: [132, 150] };
 const LEAST = 48;
 const STEP = 16;
-const CHARACTER = 7.5;
+const CHARACTER = 8;
 const ROOM = 22;
 
 /** Keeps a width for every column, by its key, across pages and orders. */

@@ -123,13 +123,25 @@ class FrameSource:
     def _order(self, sort: tuple[str, bool]) -> NDArray[np.intp]:
         if sort not in self._orders:
             name, ascending = sort
-            values = self._values[name].reset_index(drop=True)
-            try:
-                ordered = values.sort_values(ascending=ascending, kind="stable", na_position="last")
-            except (TypeError, ValueError):  # values of several types, or lists of different lengths
-                ordered = values.sort_values(ascending=ascending, kind="stable", na_position="last", key=_comparable)
-            self._orders[sort] = ordered.index.to_numpy()
+            self._orders[sort] = order_of(self._values[name], ascending=ascending)
         return self._orders[sort]
+
+
+def order_of(values: pd.Series[Any], *, ascending: bool) -> NDArray[np.intp]:
+    """Return the positions of `values` in order: as pandas sorts them where it can, equal ones as they stand, missing ones last.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> order_of(pd.Series([2, None, "a", 1], dtype=object), ascending=True).tolist()
+    [3, 0, 2, 1]
+    """
+    values = values.reset_index(drop=True)
+    try:
+        ordered = values.sort_values(ascending=ascending, kind="stable", na_position="last")
+    except (TypeError, ValueError):  # values of several types, or arrays
+        ordered = values.sort_values(ascending=ascending, kind="stable", na_position="last", key=_comparable)
+    return ordered.index.to_numpy()
 
 
 def _named(pandas: Any, frame: pd.DataFrame) -> dict[str, pd.Series[Any]]:

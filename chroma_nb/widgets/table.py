@@ -223,20 +223,30 @@ class TableWidget(Talking, front="table"):
         with self._lock:
             return self._handles.text(asked["row"])
 
+    def static_table(self) -> html.Html:
+        """Return the first rows as a plain HTML table, for where no widget can be."""
+        with self._lock:
+            source = self._source
+        if source is None:
+            return html.Html()
+        columns = list(source.columns)[:_STATIC_COLUMNS]
+        rows = source.page(0, _STATIC_ROWS, None)
+        if not rows:
+            return html.element("div", "no rows")
+        shown = [[_static_text(each) for each in row[: len(columns)]] for row in rows]
+        more = source.count() - len(rows)
+        table = html.table(shown, [column.label or column.name for column in columns])
+        return html.join([table, html.element("div", f"{more:,} more rows") if more > 0 else ""])
+
     def _static_html(self) -> str:
         with self._lock:
             source, title, detail = self._source, self._title, self._detail
         if source is None:
             return ""
         try:
-            count, columns = source.count(), list(source.columns)[:_STATIC_COLUMNS]
-            rows = source.page(0, _STATIC_ROWS, None)
+            return str(html.card(title or f"{source.count():,} rows", detail, self.static_table()))
         except ChromaError as error:
             return str(html.card(title or "Table", str(error)))
-        shown = [[_static_text(each) for each in row[: len(columns)]] for row in rows]
-        more = f"{count - len(rows):,} more rows" if count > len(rows) else ""
-        body = html.table(shown, [column.label or column.name for column in columns]) if rows else "no rows"
-        return str(html.card(title or f"{count:,} rows", detail, body, more))
 
 
 class _Handles:

@@ -6,17 +6,19 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
-from jupyter_server.extension.application import ExtensionApp
-from traitlets import Bool, Float, Integer, default
+from jupyter_server.extension.application import ExtensionApp, ExtensionAppJinjaMixin
+from traitlets import Bool, Dict, Float, Integer, List, Unicode, default
 
 from chroma_nb_extension.addresses import spellings
 from chroma_nb_extension.handlers import Servers
 from chroma_nb_extension.kernels import Kernels
+from chroma_nb_extension.pages import JINJA_OPTIONS, Overview, Table
 from chroma_nb_extension.proxy import ByKernel, ByNotebook, TheOnly
 from chroma_nb_extension.records import Records
 from chroma_nb_extension.upstream import Upstreams
 
 if TYPE_CHECKING:
+    from jinja2 import Environment
     from jupyter_server.serverapp import ServerApp
 
 _ROUTES: Final = (
@@ -24,16 +26,20 @@ _ROUTES: Final = (
     (r"k/.*", ByKernel),
     (r"s/.*", ByNotebook),
     (r"default(?:[:/].*)?", TheOnly),
+    (r"ui/?", Overview),
+    (r"ui/collection", Table),
 )
 """Path below ``{base_url}/chroma-nb/`` as a regular expression -> who answers."""
 _ANYWHERE = ("", "0.0.0.0", "*", "::")  # noqa: S104 - compared with, not bound
 
 
-class ChromaNB(ExtensionApp):
+class ChromaNB(ExtensionAppJinjaMixin, ExtensionApp):
     """The extension, and its settings (``c.ChromaNB.timeout = 60`` in ``jupyter_server_config.py``)."""
 
     name = "chroma_nb"
     extension_url = "/chroma-nb/ui"
+    template_paths = List(Unicode(), [str(Path(__file__).parent / "templates")])
+    jinja2_options = Dict(JINJA_OPTIONS)
 
     timeout = Float(300.0, config=True, help="Seconds without a sign of life after which a kernel is given up (status 504).")
     max_body_size = Integer(config=True, help="Largest body of a request in bytes; by default what ServerApp.max_body_size says.")
@@ -47,6 +53,11 @@ class ChromaNB(ExtensionApp):
     def server(self) -> ServerApp:
         """The Jupyter server that has loaded this."""
         return cast("ServerApp", self.serverapp)
+
+    @property
+    def templates(self) -> Environment:
+        """The templates of the page."""
+        return cast("Environment", vars(self)["jinja2_env"])
 
     @default("max_body_size")
     def _default_max_body_size(self) -> int:

@@ -35,7 +35,7 @@ _GUARDS: dict[Action, Callable[[JupyterHandler], Awaitable[None]]] = {
 
 
 class Discreet(JupyterHandler):
-    """A request whose token is in no log line and in no login URL."""
+    """A request whose token is in no log line and in no login URL, and whose user is asked about before anything happens."""
 
     def initialize(self, extension: ChromaNB) -> None:
         """Take over what tornado's rule brings."""
@@ -43,16 +43,6 @@ class Discreet(JupyterHandler):
         # Jupyter has parsed the query already. What follows (tornado's messages, the redirect to the login) writes the URL out.
         self.request.query = without_secrets(self.request.query)
         self.request.uri = f"{self.request.path}?{self.request.query}" if self.request.query else self.request.path
-
-
-class Door(Discreet, APIHandler):
-    """A route for programs: whoever is not let in reads why as JSON, in Chroma's shape."""
-
-    def initialize(self, extension: ChromaNB) -> None:
-        """Take over what tornado's rule brings."""
-        super().initialize(extension)
-        # A client that polls would keep an idle server from being culled.
-        self._track_activity = extension.track_activity
 
     async def permit(self, action: Action) -> None:
         """Ask Jupyter whether the user may.
@@ -65,6 +55,16 @@ class Door(Discreet, APIHandler):
         if not self.current_user:
             raise Refused(403, f"Jupyter wants to know who asks; {TOKEN_HINT}")
         await _GUARDS[action](self)
+
+
+class Door(Discreet, APIHandler):
+    """A route for programs: whoever is not let in reads why as JSON, in Chroma's shape."""
+
+    def initialize(self, extension: ChromaNB) -> None:
+        """Take over what tornado's rule brings."""
+        super().initialize(extension)
+        # A client that polls would keep an idle server from being culled.
+        self._track_activity = extension.track_activity
 
     def write_error(self, status_code: int, **details: Any) -> None:
         """Write an error in Chroma's shape."""

@@ -1,0 +1,204 @@
+"""The page at ``{base_url}/chroma-nb/ui``: which kernels serve, their collections, and a look into each.
+
+Rendered here, from templates that escape everything; it works without a script, under any base URL, and loads nothing from
+anywhere. A browser that nobody has logged in yet is sent to Jupyter's login. What is shown comes from `asking`, how it looks
+from ``templates/``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from jupyter_server.utils import url_path_join
+from tornado import web
+
+from chroma_nb_extension.addresses import path_of_kernel, path_of_notebook
+from chroma_nb_extension.asking import MOST_COLLECTIONS, PAGE, Asking, Collection, Rows, Search
+from chroma_nb_extension.handlers import Discreet
+from chroma_nb_extension.kernels import HOW_TO_SERVE, Serving
+from chroma_nb_extension.records import Record
+from chroma_nb_extension.refusal import Refused
+from chroma_nb_extension.snippets import Snippet, snippets
+from chroma_nb_extension.visible import visible
+
+_KERNEL = "Address of the kernel"
+_NOTEBOOK = "Address of the notebook, whichever kernel runs it"
+_MOST_COLUMNS = 12
+_SHORT = 160
+_LONG = 20_000
+
+
+@dataclass(frozen=True)
+class Card:
+    """A kernel on the first page; `problem` says why its collections are not there."""
+
+    serving: Serving
+    addresses: dict[str, str]
+    collections: list[Collection]
+    problem: str | None
+    code: list[Snippet]
+
+
+class Page(Discreet):
+    """What the pages have in common."""
+
+    def prepare(self) -> Any:  # type: ignore[override]
+        """Draw the number that the page's own style and script carry, and nobody else's can."""
+        self._nonce = secrets.token_urlsafe(16)
+        self.set_header("Content-Security-Policy", self.content_security_policy)
+        return super().prepare()
+
+    @property
+    def content_security_policy(self) -> str:
+        """Nothing but the page's own style and script, and nowhere but in Jupyter's own frames."""
+        own = f"'nonce-{getattr(self, '_nonce', '')}'"
+        return f"default-src 'none'; style-src {own}; script-src {own}; form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
+
+    def show(self, template: str, **values: Any) -> None:
+        """Write a page."""
+        self.set_header("Content-Type", "text/html; charset=utf-8")
+        self.set_header("Cache-Control", "no-store")
+        self.set_header("Referrer-Policy", "same-origin")
+        shared = {"nonce": self._nonce, "base_url": self.base_url, "home": self.home, "how": HOW_TO_SERVE, "origin": self.origin}
+        self.finish(self.extension.templates.get_template(template).render(**shared, **values))
+
+    def write_error(self, status_code: int, **details: Any) -> None:
+        """Show what went wrong."""
+        error = details.get("exc_info", (None, None))[1]
+        message = error.message if isinstance(error, Refused) else ""
+        if not hasattr(self, "_nonce"):
+            self._nonce = secrets.token_urlsafe(16)
+        self.show("problem.html", status=status_code, reason=self._reason, message=message)
+
+    @property
+    def home(self) -> str:
+        """Path of the first page."""
+        return url_path_join(self.base_url, "chroma-nb/ui")
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port as the browser's request says; the page's script corrects it where a proxy hides the scheme."""
+        return f"{self.request.protocol}://{self.request.host}"
+
+    def addresses(self, kernel_id: str, notebook: str | None) -> dict[str, str]:
+        """Return the URLs of a kernel's API, each with what it is; percent-encoded."""
+        paths = {_KERNEL: path_of_kernel(kernel_id), **({_NOTEBOOK: path_of_notebook(notebook)} if notebook else {})}
+        return {said: self.origin + quote(url_path_join(self.base_url, path), safe="/%:@!$&'()*+,;=~") for said, path in paths.items()}
+
+
+class Overview(Page):
+    """``GET chroma-nb/ui``."""
+
+    @web.authenticated
+    async def get(self) -> None:
+        """Show the kernels and their collections."""
+        await self.permit("read")
+        found = await self.extension.kernels.all()
+        cards = await asyncio.gather(*map(self._card, found))
+        self.show("overview.html", cards=cards, link=self._link, making=making, most=MOST_COLLECTIONS)
+
+    async def _card(self, serving: Serving) -> Card:
+        collections: list[Collection] = []
+        problem = None
+        if serving.alive:
+            try:
+                collections = await Asking(self.extension.upstreams, serving.record).collections()
+            except Refused as refusal:
+                problem = refusal.message
+            except (KeyError, TypeError, ValueError, AttributeError):
+                problem = "the kernel's answer is not understood; its version of chroma_nb may be too far from this server's"
+        addresses = self.addresses(serving.record.kernel_id, serving.notebook)
+        return Card(serving, addresses, collections, problem, list(snippets(addresses[_KERNEL])))
+
+    def _link(self, card: Card, collection: Collection) -> str:
+        query = {
+            "kernel": card.serving.record.kernel_id,
+            "tenant": collection.tenant,
+            "database": collection.database,
+            "name": collection.name,
+        }
+        return f"{self.home}/collection?{urlencode(query)}"
+
+
+class Table(Page):
+    """``GET chroma-nb/ui/collection?kernel=...&name=...``."""
+
+    @web.authenticated
+    async def get(self) -> None:
+        """Show a page of a collection's records."""
+        await self.permit("read")
+        kernel_id = self.get_argument("kernel")
+        record = await self.extension.kernels.record_of(kernel_id)
+        asking = Asking(self.extension.upstreams, record)
+        where = {name: self.get_argument(name, f"default_{name}", strip=False) for name in ("tenant", "database")}
+        number = self.get_argument("page", "0")
+        search = Search(
+            self.get_argument("text", "", strip=False),
+            self.get_argument("record", "", strip=False),
+            self.get_argument("where", ""),
+            int(number) if number.isascii() and number.isdigit() and len(number) < 10 else 0,
+        )
+        problem, rows = None, Rows([], [], [], [], more=False)
+        try:
+            collection = await asking.collection(where["tenant"], where["database"], self.get_argument("name", strip=False))
+            try:
+                rows = await asking.rows(collection, search)
+            except Refused as refusal:
+                problem = refusal.message
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise Refused(
+                502, "the kernel's answer is not understood; its version of chroma_nb may be too far from this server's"
+            ) from None
+        kept = {"kernel": kernel_id, **where, "name": collection.name}
+        asked = {key: value for key, value in (("text", search.text), ("record", search.record), ("where", search.where)) if value}
+
+        def link(page: int = 0, *, narrowed: bool = True) -> str:
+            query = {**kept, **(asked if narrowed else {}), **({"page": page} if page else {})}
+            return f"{self.home}/collection?{urlencode(query)}"
+
+        addresses = self.addresses(kernel_id, None)
+        self.show(
+            "collection.html",
+            record=record,
+            collection=collection,
+            search=search,
+            rows=rows,
+            first=search.page * PAGE + 1,
+            columns=rows.keys[:_MOST_COLUMNS],
+            others=rows.keys[_MOST_COLUMNS:],
+            problem=problem,
+            kept=kept,
+            link=link,
+            shown=shown,
+            addresses=addresses,
+            snippets=list(snippets(addresses[_KERNEL], collection)),
+        )
+
+
+def making(record: Record) -> str:
+    """Return a line that makes a collection in the store a kernel serves."""
+    client = "EphemeralClient()" if record.place == ":memory:" else f"PersistentClient({record.place!r})"
+    return f'collection = chroma_nb.{client}.create_collection("docs")'
+
+
+def shown(value: Any) -> dict[str, Any]:
+    """Return how a cell shows a value: its text, the rest of a long one, and its kind for the style.
+
+    Examples
+    --------
+    >>> shown(None)["kind"], shown(2.5)["text"], shown(["a"])["text"]
+    ('absent', '2.5', '["a"]')
+    """
+    kind = "absent" if value is None else "number" if isinstance(value, (int, float)) and not isinstance(value, bool) else "text"
+    text = value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)
+    whole = text[:_LONG] + ("…" if len(text) > _LONG else "")
+    return {"kind": kind, "text": text if len(text) <= _SHORT else text[:_SHORT] + "…", "whole": whole if len(text) > _SHORT else ""}
+
+
+JINJA_OPTIONS = {"finalize": visible, "trim_blocks": True, "lstrip_blocks": True}
+"""How the templates are read: whatever they write is made visible first, and then escaped."""

@@ -7,7 +7,6 @@ per widget, keeps modifier keys to itself and animates no WebGL.
 
 from __future__ import annotations
 
-import base64
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -16,6 +15,7 @@ from typing import Any, Final, Literal, TypeAlias
 import numpy as np
 import traitlets
 
+from chroma_nb import html
 from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.viz.color import Coloring
 from chroma_nb.widgets import map_picture
@@ -295,12 +295,8 @@ class MapWidget(Talking, front="map"):
                 self.set_status(f"{type(error).__name__}: {error}")
         return answer
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        bundle = super()._repr_mimebundle_(**kwargs)
-        if bundle is None or not len(self._drawing.cloud):
-            return bundle
-        data, metadata = bundle
-        return {**data, "image/png": base64.b64encode(self.static_png()).decode()}, metadata
+    def _static_html(self) -> str:
+        return str(html.picture(self.static_png(), "map")) if len(self._drawing.cloud) else ""
 
 
 def _view(content: Content) -> View:

@@ -5,18 +5,15 @@ Called by :mod:`chroma_nb.widgets.map`; the arithmetic is :mod:`chroma_nb.viz.ra
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chroma_nb.viz import density as crowd
 from chroma_nb.viz import raster
 from chroma_nb.widgets.map_cloud import View
 from chroma_nb.widgets.map_parts import Drawing
-
-FINEST, COARSEST = 2.0, 12.0
-"""Pixels of a cell of the density view: the more points, the finer."""
 
 THUMBNAIL: Final = 900, 600
 
@@ -32,16 +29,15 @@ def seen(drawing: Drawing, view: View, box: tuple[float, float, float, float], s
     box
         Left, bottom, right and top of the picture, in the coordinates that `view` speaks.
     size
-        Width and height of what is covered, in pixels. A density is painted in fewer, for the page to smooth.
+        Width and height in pixels.
     density
         Whether to show how crowded the map is rather than its points.
     """
-    width, height = size
+    part = raster.View(*box, *size)
     points = drawing.cloud.seen(view)
-    cell = float(np.clip(1.5 * math.sqrt(width * height / max(len(points), 1)), FINEST, COARSEST)) if density else 1.0
-    part = raster.View(*box, width=max(1, round(width / cell)), height=max(1, round(height / cell)))
-    shades = None if density and not drawing.colors.legend else _shades(drawing)
-    return raster.png(raster.picture(points, part, colors=shades, tone="eq_hist" if density else "log", spread=1 if density else 0))
+    if density:
+        return raster.png(crowd.density(points, part, colors=_shades(drawing) if drawing.colors.legend else None))
+    return raster.png(raster.picture(points, part, colors=_shades(drawing), tone="log"))
 
 
 def thumbnail(drawing: Drawing) -> bytes:

@@ -108,10 +108,10 @@ export class Camera {
     this.center = this.center.map((value, axis) => Math.max(-1.2, Math.min(1.2, value + before[axis] - after[axis])));
   }
 
-  /** What shows all of a box around the origin with these half extents. */
-  fitted(extent) {
+  /** What shows all of a map: of a flat one the box with these half extents, of a deep one the ball of this radius. */
+  fitted(extent, radius) {
     const [width, height] = [this.width - this.inset, this.height];
-    const half = this.flat ? extent : Array(3).fill(Math.hypot(...extent) * 0.8);
+    const half = this.flat ? extent : [radius, radius];
     const fits = Math.min(width / (half[0] || 1e-9), height / (half[1] || 1e-9), Math.min(width, height) * 3) / Math.min(width, height);
     return { center: [0, 0, 0], zoom: fits * 0.92, yaw: this.flat ? 0 : 0.5, pitch: this.flat ? 0 : 0.35 };
   }

@@ -23,7 +23,7 @@ function boxed([x0, y0], [x1, y1]) {
 
 /**
  * Listen to `stage`, a focusable element. `act` has: tool() -> "pan" | "lasso" | "box", flat(), move(dx, dy, turning), zoom(x, y, factor, smooth),
- * region(points | null), select(points, mode), hover(x, y), leave(), click(x, y, modifiers), key(name) -> whether it means something, hint(), settle().
+ * region(points | null), select(points, mode), hover(x, y), leave(), click(x, y, modifiers), key(name) -> whether it means something, hint().
  */
 export function listen(stage, act) {
   const pointers = new Map();
@@ -94,7 +94,6 @@ export function listen(stage, act) {
     if (dragged && kind === "lasso" && points.length > 2) act.select(points, mode);
     else if (dragged && kind === "box") act.select(boxed(start, last), mode);
     act.region(null);
-    if (dragged) act.settle();
   }
 
   function cancel(event) {

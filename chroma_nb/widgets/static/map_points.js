@@ -12,6 +12,7 @@ function bitsOf(bits) {
 export class Points {
   count = 0;
   held = 0;
+  radius = 1;
   rows = null;
   from = new Float32Array(0);
   to = new Float32Array(0);
@@ -33,7 +34,9 @@ export class Points {
     const same = held === this.held && count === this.count && (rows === this.rows || (rows && this.rows && rows.every((row, slot) => row === this.rows[slot])));
     if (same) for (let i = 0; i < places.length; i++) this.from[i] += (this.to[i] - this.from[i]) * share;
     else this.from = places;
-    Object.assign(this, { count, held, rows, to: places });
+    let radius = 0;
+    for (let i = 0; i < places.length; i += 3) radius = Math.max(radius, Math.hypot(places[i], places[i + 1], places[i + 2]));
+    Object.assign(this, { count, held, rows, to: places, radius });
     this.marks = { approximate: arrays.approximate };
     if (!same) Object.assign(this, { codes: new Uint16Array(held), diameters: null });
     return same;

@@ -30,7 +30,7 @@ void main() {
   gl_PointSize = v_diameter + 1.0;
   vec3 color = texelFetch(u_palette, ivec2(int(a_code + 0.5), 0), 0).rgb;
   // Farther points fade into the page.
-  float far = u_flat > 0.5 ? 0.0 : clamp(0.35 - seen.z * 0.45, 0.0, 0.7);
+  float far = u_flat > 0.5 ? 0.0 : clamp(0.12 - seen.z * 0.35, 0.0, 0.55);
   color = mix(color, u_paper.rgb, dim ? max(far, 0.35) : far);
   v_color = vec4(color, dim ? u_dimmed : u_raised > 0.5 ? 1.0 : u_opacity);
 }`;
@@ -141,7 +141,7 @@ export class Scene {
       array: gl.createVertexArray(),
       corners: gl.createVertexArray(),
       palette: gl.createTexture(),
-      picture: gl.createTexture(),
+      image: gl.createTexture(),
     };
     const { buffers } = this.#made;
     gl.bindVertexArray(this.#made.array);
@@ -196,7 +196,7 @@ export class Scene {
     this.#picture = picture;
     if (!picture) return;
     const gl = this.#gl;
-    gl.bindTexture(gl.TEXTURE_2D, this.#made.picture);
+    gl.bindTexture(gl.TEXTURE_2D, this.#made.image);
     gl.pixelStorei(gl.UNPACK_PREMULTIPLY_ALPHA_WEBGL, true);
     gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, gl.RGBA, gl.UNSIGNED_BYTE, picture.image);
     gl.pixelStorei(gl.UNPACK_PREMULTIPLY_ALPHA_WEBGL, false);
@@ -249,7 +249,7 @@ export class Scene {
     const { matrix: m } = how;
     gl.useProgram(made);
     gl.activeTexture(gl.TEXTURE0);
-    gl.bindTexture(gl.TEXTURE_2D, this.#made.picture);
+    gl.bindTexture(gl.TEXTURE_2D, this.#made.image);
     gl.uniformMatrix4fv(uniforms.u_view, false, [0, 1, 2, 3].flatMap((column) => [m[column], m[4 + column], m[8 + column], m[12 + column]]));
     gl.uniform4f(uniforms.u_box, ...(this.#picture.box ?? [0, 0, 1, 1]));
     gl.uniform1f(uniforms.u_screen, this.#picture.box ? 0 : 1);

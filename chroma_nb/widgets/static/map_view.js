@@ -150,7 +150,11 @@ export class MapView {
 
   fit(milliseconds = STEP) {
     this.#untouched = true;
-    this.#flyTo(this.camera.fitted(this.frame.extent), milliseconds);
+    this.#flyTo(this.#whole(), milliseconds);
+  }
+
+  #whole() {
+    return this.camera.fitted(this.frame.extent, this.points.radius);
   }
 
   inset(pixels) {
@@ -204,7 +208,7 @@ export class MapView {
   // What is where
 
   get relativeZoom() {
-    return this.camera.zoom / this.camera.fitted(this.frame.extent).zoom;
+    return this.camera.zoom / this.#whole().zoom;
   }
 
   /** Times the diameters that suit the whole map. */

@@ -37,7 +37,7 @@ OPTIONS: dict[Method, tuple[str, ...]] = {"umap": ("n_neighbors", "min_dist", "m
 TABLE = 2
 """Axes of an array of vectors."""
 
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 """Part of the cache key; raised when the same spec would give other coordinates."""
 
 
@@ -129,7 +129,7 @@ class ProjectionSpec:
         Examples
         --------
         >>> ProjectionSpec.of("pca", space="cosine").to_json()
-        '{"method":"pca","n_components":2,"space":"cosine","version":1}'
+        '{"method":"pca","n_components":2,"space":"cosine","version":2}'
         """
         key: dict[str, object] = {"version": LAYOUT_VERSION, "method": self.method, "n_components": self.n_components, "space": self.space}
         if self.method == "umap":
@@ -137,7 +137,12 @@ class ProjectionSpec:
         return json.dumps(key, sort_keys=True, separators=(",", ":"))
 
 
-def project(embeddings: npt.ArrayLike, spec: ProjectionSpec, progress: Callable[[float], None] | None = None) -> npt.NDArray[np.float32]:
+def project(
+    embeddings: npt.ArrayLike,
+    spec: ProjectionSpec,
+    progress: Callable[[float], None] | None = None,
+    moving: Callable[[npt.NDArray[np.float32]], None] | None = None,
+) -> npt.NDArray[np.float32]:
     """Lay out embeddings in 2 or 3 dimensions.
 
     In cosine space only the direction of a vector counts: PCA sees unit vectors. UMAP starts from the principal
@@ -153,6 +158,9 @@ def project(embeddings: npt.ArrayLike, spec: ProjectionSpec, progress: Callable[
         What to compute.
     progress : callable, optional
         Takes the fraction done, ascending from 0 to 1, in the calling thread. What it raises ends the computation.
+    moving : callable, optional
+        Takes the coordinates that UMAP has so far, about twenty times and from the calling thread, for a map that settles before
+        the reader's eyes. What it raises ends the computation too.
 
     Returns
     -------
@@ -177,7 +185,7 @@ def project(embeddings: npt.ArrayLike, spec: ProjectionSpec, progress: Callable[
     if spec.method == "pca" or len(rows) < FEWEST_ROWS or bool((rows == rows[0]).all()):
         layout = principal_components(rows, spec.n_components, unit=spec.space == "cosine", report=report)
     else:
-        layout = umap_layout(rows, spec, report)
+        layout = umap_layout(rows, spec, report, moving)
     report(1.0)
     return layout
 

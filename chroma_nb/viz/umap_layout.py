@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chroma_nb.optional import need
+from chroma_nb.viz.neighbors import smallest
 from chroma_nb.viz.pca import principal_components, unit_rows
 from chroma_nb.viz.progress import Progress
 
@@ -30,8 +31,11 @@ if TYPE_CHECKING:
 FEWEST_ROWS = 10
 """Below this, neighbourhoods say nothing and PCA is used instead."""
 
-EXACT_NEIGHBORS_UP_TO = 20_000
+EXACT_NEIGHBORS_UP_TO = 50_000
 """Up to here all pairs are compared: exact, and quicker than compiling the approximate search."""
+
+MOVES = 20
+"""How often coordinates are handed out on the way."""
 
 BLOCK_DISTANCES = 16_000_000
 """Distances held at a time (64 MB)."""
@@ -40,7 +44,7 @@ _one_fit_at_a_time = threading.Lock()
 """Some of numba's threading layers end the process when two threads start parallel code at once."""
 
 
-def umap_layout(rows: Floats, spec: ProjectionSpec, progress: Progress) -> Floats:
+def umap_layout(rows: Floats, spec: ProjectionSpec, progress: Progress, moving: Callable[[Floats], None] | None = None) -> Floats:
     """Lay out `rows` by UMAP (McInnes, Healy and Melville 2018).
 
     Parameters
@@ -51,6 +55,8 @@ def umap_layout(rows: Floats, spec: ProjectionSpec, progress: Progress) -> Float
         Of method "umap". `n_neighbors` is cut to n - 1.
     progress : Progress
         Told about the neighbour search and every round of the optimisation.
+    moving : callable, optional
+        Takes the coordinates as they are so far, about twenty times during the optimisation.
 
     Returns
     -------
@@ -62,7 +68,7 @@ def umap_layout(rows: Floats, spec: ProjectionSpec, progress: Progress) -> Float
     start = _starting_positions(points, spec)
     progress(0.03)
     options = _options(points, spec, progress.part(0.03, 0.25))
-    with _one_fit_at_a_time, _umap_quietly() as umap, _own_thread_count(), _epochs_told_to(umap, progress.part(0.3, 1.0)):
+    with _one_fit_at_a_time, _umap_quietly() as umap, _own_thread_count(), _followed(umap, progress.part(0.3, 1.0), moving):
         layout = umap.UMAP(init=start, **options).fit_transform(points)
     return np.asarray(layout, dtype=np.float32)
 
@@ -104,7 +110,7 @@ def exact_neighbors(
         own = np.arange(first, min(first + step, n))
         block = squares - 2 * (points[own] @ points.T)
         block[own - first, own] = -np.inf
-        near = np.argpartition(block, n_neighbors - 1, axis=1)[:, :n_neighbors]
+        near, _ = smallest(block, n_neighbors)
         gaps = _distances(points, own, near, angular=angular)
         gaps[near == own[:, None]] = -1
         order = np.argsort(gaps, axis=1, kind="stable")
@@ -180,26 +186,36 @@ def _own_thread_count() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _epochs_told_to(umap: ModuleType, report: Callable[[float], None]) -> Iterator[None]:
-    """Count this thread's epochs where UMAP has its progress bar, the one place it can be followed from outside."""
-    layouts = umap.layouts
-    bar = layouts.tqdm
+def _followed(umap: ModuleType, report: Callable[[float], None], moving: Callable[[Floats], None] | None) -> Iterator[None]:
+    """Count this thread's epochs where UMAP has its progress bar, and see the coordinates that it is given to improve in place.
+
+    These are the two places where UMAP can be followed from outside.
+    """
+    bar, improve = umap.layouts.tqdm, umap.umap_.optimize_layout_euclidean
     owner = threading.get_ident()
+    coordinates: list[Floats] = []
+
+    def seen(first: Floats, *others: object, **named: object) -> object:
+        if threading.get_ident() == owner:
+            coordinates.append(first)
+        return improve(first, *others, **named)
 
     def counted(epochs: Iterable[int], **looks: object) -> Iterable[int]:
         if threading.get_ident() == owner:
-            return _told(list(epochs), report)
+            return told(list(epochs))
         others: Iterable[int] = bar(epochs, **looks)
         return others
 
-    layouts.tqdm = counted
+    def told(epochs: list[int]) -> Iterator[int]:
+        between = max(1, len(epochs) // MOVES)
+        for done, epoch in enumerate(epochs):
+            report(done / len(epochs))
+            if moving is not None and coordinates and done % between == 0:
+                moving(coordinates[-1].copy())
+            yield epoch
+
+    umap.layouts.tqdm, umap.umap_.optimize_layout_euclidean = counted, seen
     try:
         yield
     finally:
-        layouts.tqdm = bar
-
-
-def _told(epochs: list[int], report: Callable[[float], None]) -> Iterator[int]:
-    for done, epoch in enumerate(epochs):
-        report(done / len(epochs))
-        yield epoch
+        umap.layouts.tqdm, umap.umap_.optimize_layout_euclidean = bar, improve

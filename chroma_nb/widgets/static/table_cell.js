@@ -1,9 +1,11 @@
 // What one cell looks like, in the table and in the detail panel: chroma_nb/widgets/cells.py says what it is.
 
-import { el, icon } from "./common.js";
+import { copied, el, icon } from "./common.js";
 
 const CHECK = "M3 8.5l3.2 3.2L13 4.8";
 const CROSS = "M4.5 4.5l7 7M11.5 4.5l-7 7";
+const COPY = "M5.5 5.5h7v8h-7zM3.5 10.5v-8h7";
+const DONE_MS = 1200;
 
 /** Return what stands in a cell: an element or a text. */
 export function cellContent(cell) {
@@ -26,6 +28,20 @@ export function cellTitle(cell) {
 /** Return a bar for a distance, from 0 (the nearest shown) to 1 (the farthest). */
 export function bar(share) {
   return el("span", { class: "cnb-cell-bar", "aria-hidden": "true" }, el("span", { style: `width:${Math.round(8 + 92 * share)}%` }));
+}
+
+/** Return a button that copies what `text()` promises, unless that is undefined; its icon says when it is done. */
+export function copyButton(label, text, attributes = {}) {
+  const copy = async (event) => {
+    event.stopPropagation();
+    const whole = await text(button);
+    if (whole === undefined) return;
+    await copied(whole);
+    button.replaceChildren(icon(CHECK));
+    setTimeout(() => button.replaceChildren(icon(COPY)), DONE_MS);
+  };
+  const button = el("button", { type: "button", title: label, "aria-label": label, ...attributes, onclick: copy }, icon(COPY));
+  return button;
 }
 
 function chips({ list, more }) {

@@ -1,13 +1,11 @@
 // Header and rows, the cursor in them, and what mouse and keys do there.
 
 import { copied, el, icon } from "./common.js";
-import { cellContent, cellTitle } from "./table_cell.js";
+import { cellContent, cellTitle, copyButton } from "./table_cell.js";
 import { Widths, edge, widened } from "./table_widths.js";
 
 const UP = "M8 12V4M4.5 7.5L8 4l3.5 3.5";
 const DOWN = "M8 4v8M4.5 8.5L8 12l3.5-3.5";
-const COPY = "M5.5 5.5h7v8h-7zM3.5 10.5v-8h7";
-const DONE = "M3 8.5l3.2 3.2L13 4.8";
 const MARKS = 36;
 
 /** The grid. `calls`: sort(key), select(rows, mode), open(row), action(name, row), cell(row, column) -> text, turn(pages, place). */
@@ -28,7 +26,7 @@ export class Grid {
     onmouseleave: () => this.#copy.remove(),
     onfocusin: (event) => this.#focused(event),
   });
-  #copy = el("button", { type: "button", class: "cnb-table-copy", tabindex: "-1", title: "Copy the whole value", "aria-label": "Copy the whole value", onclick: (event) => this.#copyHovered(event) }, icon(COPY));
+  #copy = copyButton("Copy the whole value", (button) => this.#textOf(button.closest("td")), { class: "cnb-table-copy", tabindex: "-1" });
   #all = el("input", { type: "checkbox", "aria-label": "Select the rows of this page", onchange: () => this.#selectAll() });
   #columnGroup = el("colgroup");
 
@@ -225,21 +223,13 @@ export class Grid {
     if (cell && this.#copy.parentElement !== cell) cell.append(this.#copy);
   }
 
-  async #copyHovered(event) {
-    event.stopPropagation();
-    const cell = this.#copy.closest("td");
-    await this.#copyCell(this.#data.rows[this.#indexOf(cell)], this.#data.columns[Number(cell.dataset.place)]);
+  #textOf(cell) {
+    return this.#calls.cell(this.#data.rows[this.#indexOf(cell)], this.#data.columns[Number(cell.dataset.place)], this.#indexOf(cell));
   }
 
-  #copyCursor() {
-    return this.#copyCell(this.#data.rows[this.#cursor.row], this.#columns[this.#cursor.column]);
-  }
-
-  async #copyCell(row, column) {
-    const text = await this.#calls.cell(row, column, this.#data.rows.indexOf(row));
-    if (text === undefined) return;
-    await copied(text);
-    this.#copy.replaceChildren(icon(DONE));
-    setTimeout(() => this.#copy.replaceChildren(icon(COPY)), 1200);
+  async #copyCursor() {
+    const { row, column } = this.#cursor;
+    const text = await this.#calls.cell(this.#data.rows[row], this.#columns[column], row);
+    if (text !== undefined) await copied(text);
   }
 }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from chroma_nb import frames, html, ops
 from chroma_nb.client import arguments
 from chroma_nb.client.discovery import DiscoveryVerbs
+from chroma_nb.client.exploring import ExploringVerbs
 from chroma_nb.client.maps import MapVerbs
 from chroma_nb.client.shared import CollectionIdentity
 from chroma_nb.client.verb import Async, Steps, Sync, ask, verb
@@ -343,7 +344,7 @@ def _fields(embeddings: Any, metadatas: Any, documents: Any, uris: Any) -> dict[
     return {"embeddings": embeddings, "metadatas": metadatas, "documents": documents, "uris": uris}
 
 
-class Collection(CollectionVerbs, Sync):
+class Collection(CollectionVerbs, ExploringVerbs, Sync):
     """A collection of records that answers in data frames.
 
     Made by a client: ``client.get_or_create_collection("docs")``.

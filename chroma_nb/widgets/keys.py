@@ -96,7 +96,7 @@ def offered(summary: Summary) -> list[Offered]:
     count = summary.info.count
     fields = sorted(summary.fields, key=lambda each: -each.present)
     note = f"text · {_share(summary.documents, count)}"
-    document = Offered(DOCUMENT_KEY, "document", note, ("str",), (), ON_DOCUMENTS)
+    document = Offered(DOCUMENT_KEY, "document", note, ("str",), ("str",), ON_DOCUMENTS)
     return [document, *(_offered(each, count) for each in fields)]
 
 

@@ -1,0 +1,118 @@
+"""Verbs that show a collection in a notebook as something to click on. The widgets are imported when they are first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from chroma_nb import embedding, ops
+from chroma_nb.client.steps import CollectionSteps
+from chroma_nb.client.verb import Sync, drive
+from chroma_nb.optional import need
+
+if TYPE_CHECKING:
+    from chroma_nb.records import Vectors
+    from chroma_nb.results import Summary
+    from chroma_nb.widgets.builder import QueryBuilder, Source
+    from chroma_nb.widgets.request import Connection
+
+_ASKED = ("documents", "metadatas", "distances")
+
+
+class ExploringVerbs(CollectionSteps, Sync):
+    """What can be shown of a synchronous collection."""
+
+    def builder(
+        self,
+        where: Mapping[str, Any] | None = None,
+        where_document: Mapping[str, Any] | None = None,
+        query: Any = None,
+        like: Any = None,
+        n_results: int = 10,
+        include: Sequence[str] = _ASKED,
+        *,
+        limit: int | None = 10_000,
+        results: bool = True,
+    ) -> QueryBuilder:
+        """Return a query builder: rows of field, operator and value to click together, a live count, results in a table.
+
+        Parameters
+        ----------
+        where, where_document
+            The filter to begin with.
+        query : str, sequence of str, or array-like (d,) or (q, d), optional
+            Texts or vectors to compare records with; or
+        like : str or sequence of str, optional
+            ids of records, "more like these".
+        n_results : int
+            Results per query.
+        include : sequence of str
+            Columns of the results.
+        limit : int, optional
+            Records that a question without a query returns at most; None for all.
+        results : bool
+            Show a table of the results below.
+
+        Returns
+        -------
+        QueryBuilder
+            Shows itself in a cell. Its traits ``where``, ``where_document``, ``frame`` (the results), ``count`` and others can be read,
+            observed and, but for the results, set; ``run()`` asks, ``code("chromadb")`` writes the question as a program.
+
+        Examples
+        --------
+        >>> import chroma_nb
+        >>> client = chroma_nb.EphemeralClient()
+        >>> collection = client.get_or_create_collection("doc-builder", embedding_function=None)
+        >>> collection.add(["a", "b"], embeddings=[[1, 0], [0, 1]], metadatas=[{"year": 1999}, {"year": 2024}])
+        >>> builder = collection.builder({"year": {"$gt": 2000}})
+        >>> builder.run().index.tolist()
+        ['b']
+        >>> client.delete_collection("doc-builder")
+        """
+        need("anywidget", "the query builder")
+        need("ipywidgets", "the query builder")
+        from chroma_nb.widgets.builder import QueryBuilder
+
+        return QueryBuilder(
+            self._widget_source(),
+            results=results,
+            where=where,
+            where_document=where_document,
+            query=query,
+            like=like,
+            n_results=n_results,
+            limit=limit,
+            include=include,
+        )
+
+    def _widget_source(self) -> Source:
+        from chroma_nb.widgets.builder import Source
+
+        def summary() -> Summary:
+            found: Summary = self._execute(ops.Describe(self._info.id))
+            return found
+
+        def embed(texts: list[str]) -> Vectors:
+            return drive(self._vectors(texts, query=True), self._execute)
+
+        return Source(self, self.dialect.filters, summary, embed, self._connection)
+
+    def _connection(self) -> Connection:
+        """Say where the collection is, for code that opens it elsewhere."""
+        from chroma_nb.http.backend import HttpBackend
+        from chroma_nb.widgets.request import Connection
+
+        info, client = self._info, self._client
+        backend = getattr(client._execute, "__self__", None)
+        folder = getattr(backend, "folder", self)  # a backend without the attribute is no store in this process
+        kind: Literal["memory", "folder", "server", "other"] = "other"
+        place, headers = client._place, ()
+        if isinstance(backend, HttpBackend):
+            kind, headers = "server", tuple(backend._address.headers)
+        elif folder is None:
+            kind = "memory"
+        elif folder is not self:
+            kind, place = "folder", str(folder)
+        embeds = embedding.restore(info.configuration.embedding_function) is not None
+        return Connection(kind, place, info.name, info.id, info.tenant, info.database, headers, embeds=embeds)

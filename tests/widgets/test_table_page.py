@@ -167,9 +167,23 @@ def test_everything_can_be_done_with_keys(bridge: Bridge) -> None:
     shown.press("Enter")
     assert shown.ids == expected_order("n", True)[:20]
     width = shown.header("n").bounding_box()["width"]
-    shown.header("n").locator("button").focus()
     shown.press("Alt+ArrowRight")
     assert shown.header("n").bounding_box()["width"] == width + 16
+
+
+def test_the_cursor_never_hides_under_what_stands_still(bridge: Bridge) -> None:
+    wide = FRAME.assign(**{f"column {i}": "some more text" for i in range(12)})
+    shown = Shown(bridge, TableWidget(FrameSource(wide)))
+    shown.row(0).focus()
+    cell = shown.page.locator(".cnb-table-cursor")
+    for keys, edge in (("End", "bottom"), ("Home", "top"), *((key, "left") for key in ["ArrowRight"] * 14 + ["ArrowLeft"] * 13)):
+        shown.page.keyboard.press(keys)
+        seen = cell.evaluate(
+            "(cell) => { const { left, top, width, height } = cell.getBoundingClientRect();"
+            " return cell.contains(document.elementFromPoint(left + width / 2, top + 4))"
+            " && cell.contains(document.elementFromPoint(left + 4, top + height / 2)); }"
+        )
+        assert seen, (keys, edge)
 
 
 def test_columns_are_hidden_shown_and_dragged_wider(bridge: Bridge) -> None:

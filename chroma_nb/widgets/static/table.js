@@ -14,6 +14,7 @@ function render({ model, el: place }) {
   const hidden = new Set();
   const at = { number: 0, sort: null };
   let data = null;
+  let size = 0;
 
   const title = el("strong", { class: "cnb-table-title", dir: "auto" });
   const detail = el("span", { class: "cnb-muted cnb-table-detail", dir: "auto" });
@@ -44,7 +45,8 @@ function render({ model, el: place }) {
 
   function draw(cursor) {
     // Pages with fewer or shorter rows must not move what stands below.
-    scroll.style.minHeight = data.count > data.size ? `${scroll.offsetHeight}px` : "";
+    scroll.style.minHeight = data.count > data.size && data.size === size ? `${scroll.offsetHeight}px` : "";
+    size = data.size;
     head(data);
     grid.show(data, cursor);
     grid.element.hidden = data.columns.length === 0;

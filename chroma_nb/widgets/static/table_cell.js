@@ -5,6 +5,7 @@ import { copied, el, icon } from "./common.js";
 const CHECK = "M3 8.5l3.2 3.2L13 4.8";
 const CROSS = "M4.5 4.5l7 7M11.5 4.5l-7 7";
 const COPY = "M5.5 5.5h7v8h-7zM3.5 10.5v-8h7";
+const BRIEF = 16;
 const DONE_MS = 1200;
 
 /** Return what stands in a cell: an element or a text. */
@@ -18,10 +19,10 @@ export function cellContent(cell) {
   return cell.share === undefined ? cell.text : [el("span", {}, cell.text), bar(cell.share)];
 }
 
-/** Return the text of a cell, as far as it came here, for its tooltip. */
+/** Return the text of a cell, as far as it came here, for its tooltip; undefined where the cell itself says it all. */
 export function cellTitle(cell) {
   if (cell === null || typeof cell === "boolean") return undefined;
-  if (typeof cell === "string") return cell || undefined;
+  if (typeof cell === "string") return cell.length > BRIEF ? cell : undefined;
   return cell.list ? cell.list.join(", ") + (cell.more ? `, ${cell.more} more` : "") : cell.full;
 }
 

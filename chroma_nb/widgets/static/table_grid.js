@@ -42,7 +42,9 @@ export class Grid {
 
   /** Show a page of rows; `place` is the row that gets the cursor, from the end if it is negative. */
   show(data, place = undefined) {
-    const hadFocus = this.#body.contains(this.#table.getRootNode().activeElement);
+    const focused = this.#table.getRootNode().activeElement;
+    const hadFocus = this.#body.contains(focused);
+    const header = this.#table.contains(focused) ? focused.closest("th")?.dataset.key : undefined;
     this.#data = data;
     this.#widths.see(data.columns, data.rows);
     this.#columns = data.columns.map((column, at) => ({ ...column, at })).filter((column) => !this.#hidden.has(column.key));
@@ -55,6 +57,8 @@ export class Grid {
     this.#layOut();
     this.#marked();
     this.#moveCursor(this.#cursor, { focus: hadFocus });
+    if (header !== undefined) this.#table.querySelector(`th[data-key="${header}"] button`)?.focus();
+    else if (focused === this.#all) this.#all.focus();
   }
 
   /** Show which rows are selected. */
@@ -104,6 +108,7 @@ export class Grid {
     this.#columnGroup.replaceChildren(el("col", { style: `width:${MARKS}px` }), ...columns, el("col", { style: stretching ? "width:0" : undefined }));
     const width = this.#columns.reduce((sum, column) => sum + this.#widths.of(column), MARKS);
     this.#table.style.width = `max(100%, ${width}px)`;
+    this.#table.style.setProperty("--cnb-table-still", `${MARKS + (this.#columns.length ? this.#widths.of(this.#columns[0]) : 0)}px`);
   }
 
   #marked() {

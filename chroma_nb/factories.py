@@ -43,6 +43,8 @@ class _Serving:
 
 
 _turn = threading.RLock()  # dropping a client in the middle of this module may come back to it
+# Not the same, because serving waits for another thread, where the garbage collector may drop a client.
+_serving_turn = threading.RLock()
 _engines: dict[str, Engine] = {}
 _holders: dict[str, int] = {}
 _servers: dict[_Serving, Server] = {}
@@ -351,7 +353,7 @@ def serve(
     from chroma_nb.http.server import start
     from chroma_nb.publishing import find_way, publish
 
-    with _turn:
+    with _serving_turn:
         engine, release = _engine_of(client)
         try:
             key = _Serving(engine.place, host, port, token, allow_reset, read_only)
@@ -413,8 +415,9 @@ def _close_all() -> None:
 
 
 def _after_fork_in_child() -> None:
-    global _turn  # noqa: PLW0603 - a thread of the parent may have held it
-    _turn = threading.RLock()
+    global _turn, _serving_turn
+    # A thread of the parent may have held them.
+    _turn, _serving_turn = threading.RLock(), threading.RLock()
 
 
 atexit.register(_close_all)

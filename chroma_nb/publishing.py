@@ -23,6 +23,8 @@ from chroma_nb.jupyter.record import SOCKET_FOLDER, Record, sweep
 
 _LOG = logging.getLogger("chroma_nb.http")
 _LOOPBACK = {"127.0.0.1": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::1": "::1", "::": "::1"}  # noqa: S104 - compared, not bound
+_SHORTEST = 16
+"""Characters of a token below which the server extension takes it for guessable."""
 _NO_EXTENSION = (
     "Only programs of this machine reach it. To reach it through Jupyter's own address, run 'pip install chroma-nb' in the environment"
     " of the Jupyter server, restart that server, and serve again."
@@ -94,8 +96,9 @@ def publish(way: Way, server: Server, folder: Path | None, *, read_only: bool) -
         The record could not be written.
     """
     home, place = way.home, ":memory:" if folder is None else str(folder)
-    if home is None or (server.socket_path is None and server.host not in _LOOPBACK):
-        server.advice = way.advice
+    obstacle = _obstacle(server)
+    if home is None or obstacle:
+        server.advice = obstacle if home is not None else way.advice
         return
     with _turn:
         entry = next((each for each in _announced if each.server is server and each.home == home), None)
@@ -107,6 +110,15 @@ def publish(way: Way, server: Server, folder: Path | None, *, read_only: bool) -
         _announced.append(entry)
         server.leaving = lambda: _withdraw(server)
         _take_place(entry)
+
+
+def _obstacle(server: Server) -> str:
+    """Return what keeps Jupyter from forwarding to a server; nothing when it can."""
+    if server.socket_path is None and server.host not in _LOOPBACK:
+        return f"Jupyter does not forward to {server.host}, only to addresses of this machine."
+    if server.secret is not None and len(server.secret) < _SHORTEST:
+        return f"Jupyter does not forward to servers whose token is shorter than {_SHORTEST} characters."
+    return ""
 
 
 def _record(home: Home, server: Server, place: str, *, read_only: bool) -> Record:

@@ -134,7 +134,7 @@ def parse(whole: argparse.ArgumentParser, line: str) -> argparse.Namespace:
 def words(line: str) -> list[str]:
     r"""Split a line at its spaces, but not within quotes or brackets that a word begins with.
 
-    Backslashes mean nothing, so that paths of Windows stay whole, and an apostrophe within a word is one.
+    Backslashes mean nothing outside of brackets, so that paths of Windows stay whole; an apostrophe within a word is one.
 
     Raises
     ------
@@ -173,11 +173,13 @@ def words(line: str) -> list[str]:
     return found
 
 
-def _after_quote(line: str, start: int) -> int:
-    end = line.find(line[start], start + 1)
-    if end < 0:
-        raise InvalidArgumentError(f"the quote in {line[start : start + 40]!r} is never closed")
-    return end + 1
+def _after_quote(line: str, start: int, *, escapes: bool = False) -> int:
+    at = start + 1
+    while at < len(line):
+        if line[at] == line[start]:
+            return at + 1
+        at += 2 if escapes and line[at] == "\\" else 1
+    raise InvalidArgumentError(f"the quote in {line[start : start + 40]!r} is never closed")
 
 
 def _after_bracket(line: str, start: int) -> int:
@@ -186,7 +188,7 @@ def _after_bracket(line: str, start: int) -> int:
     while at < len(line):
         sign = line[at]
         if sign in _QUOTES:
-            at = _after_quote(line, at)
+            at = _after_quote(line, at, escapes=True)
             continue
         if sign in _CLOSING:
             waiting.append(_CLOSING[sign])

@@ -95,10 +95,10 @@ class ChromaMagics:
 
         listed = self._store().list_collections()
         rows = [(each.count(), _dimension(each), each.space) for each in listed]
-        frame = pd.DataFrame(
-            rows, columns=["records", "dimension", "space"], index=pd.Index([each.name for each in listed], name="collection")
-        )
-        return frame.astype({"records": "int64", "dimension": "Int64"})
+        index = pd.Index([each.name for each in listed], name="collection", dtype=object)
+        frame = pd.DataFrame(rows, columns=["records", "dimension", "space"], index=index)
+        found: pd.DataFrame = frame.astype({"records": "int64", "dimension": "Int64"})
+        return found
 
     def _peek(self, asked: argparse.Namespace) -> pd.DataFrame:
         found: pd.DataFrame = self._asked_for(asked.collection).peek(asked.n)

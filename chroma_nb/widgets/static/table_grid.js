@@ -106,8 +106,7 @@ export class Grid {
     const stretching = this.#widths.stretching(this.#columns);
     const columns = this.#columns.map((column) => el("col", { style: column.key === stretching?.key ? undefined : `width:${this.#widths.of(column)}px` }));
     this.#columnGroup.replaceChildren(el("col", { style: `width:${MARKS}px` }), ...columns, el("col", { style: stretching ? "width:0" : undefined }));
-    const width = this.#columns.reduce((sum, column) => sum + this.#widths.of(column), MARKS);
-    this.#table.style.width = `max(100%, ${width}px)`;
+    this.#table.style.width = `max(100%, ${MARKS + this.#widths.sum(this.#columns)}px)`;
     this.#table.style.setProperty("--cnb-table-still", `${MARKS + (this.#columns.length ? this.#widths.of(this.#columns[0]) : 0)}px`);
   }
 

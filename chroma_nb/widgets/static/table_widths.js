@@ -4,11 +4,15 @@ import { cellTitle } from "./table_cell.js";
 import { el } from "./common.js";
 
 /** Kind -> least and greatest width in pixels. */
-const WIDTHS = { id: [84, 200], document: [260, 420], text: [84, 240], number: [76, 170], bool: [64, 140], date: [104, 170], list: [110, 240], distance: [132, 150] };
+const WIDTHS = { id: [84, 200], document: [260, 420], text: [84, 240], number: [76, 170], bool: [64, 140], date: [104, 170], list: [110, 240], distance: [132, 176] };
 const LEAST = 48;
 const STEP = 16;
 const CHARACTER = 8;
 const ROOM = 22;
+/** What the bar of a distance takes, in characters. */
+const BAR = 6;
+/** Least width of the column that stretches, so that more of the others are seen where it is narrow. */
+const STRETCHING = 320;
 
 /** Keeps a width for every column, by its key, across pages and orders. */
 export class Widths {
@@ -27,6 +31,12 @@ export class Widths {
 
   of(column) {
     return this.#kept.get(column.key).width;
+  }
+
+  /** Return the least width of a table of these columns. */
+  sum(columns) {
+    const stretching = this.stretching(columns);
+    return columns.reduce((sum, column) => sum + (column === stretching ? Math.min(this.of(column), STRETCHING) : this.of(column)), 0);
   }
 
   /** Return the column that stretches, if any. */
@@ -69,5 +79,5 @@ export function widened(event, header, column, widths) {
 function shownLength(cell) {
   if (cell === null || typeof cell === "boolean") return 1;
   if (cell.list) return cell.list.reduce((length, item) => length + item.length + 3, 0);
-  return (cell.text ?? cell).length;
+  return (cell.text ?? cell).length + (cell.share === undefined ? 0 : BAR);
 }

@@ -93,7 +93,7 @@ class MapWidget(Talking, front="map"):
             else:
                 fresh = Drawing(cloud, plain(len(cloud)), controls=old.controls, status=old.status, stale=old.stale)
             self._drawing = fresh
-            self._say(ALIGNED, animate=animate)
+            self._say(ALIGNED, ALIGNED, animate=animate)
 
     def set_coloring(self, coloring: Coloring | None, title: str = "") -> None:
         """Colour the points by groups or by a scale, and show the legend under `title`; None gives all the same colour."""
@@ -200,14 +200,13 @@ class MapWidget(Talking, front="map"):
         with self._lock:
             self._drawing = replace(self._drawing, **changes(len(self._drawing.cloud)))
             moved = self._drawing.cloud.sampled and name in ("selection", "highlight", "query")
-            self._say(ALIGNED if moved else (name,))
+            self._say(ALIGNED if moved else (name,), (name,))
 
-    def _say(self, names: Sequence[str], *, animate: bool = False) -> None:
-        if not self._watched:
-            return
-        self._serial += 1
-        said = self._drawing.together(names, self._serial)
-        self._tell("parts", Packed({**said.content, "animate": animate}, said.arrays))
+    def _say(self, names: Sequence[str], news: Sequence[str], *, animate: bool = False) -> None:
+        """Tell the pages these parts, of which `news` have changed and the others are only said in terms of other points."""
+        if self._watched:
+            self._serial += 1
+            self._tell("parts", self._drawing.together(names, serial=self._serial, news=news, animate=animate))
 
     def _answers(self) -> Mapping[str, Answerer]:
         return {
@@ -225,7 +224,8 @@ class MapWidget(Talking, front="map"):
         with self._lock:
             self._watched = True
             self._serial += 1
-            return self._drawing.together((*ALIGNED, *OTHERS), self._serial)
+            everything = (*ALIGNED, *OTHERS)
+            return self._drawing.together(everything, serial=self._serial, news=everything, animate=False)
 
     def _picture(self, content: Content, _: object) -> Packed:
         left, bottom, right, top = (float(value) for value in content["box"])

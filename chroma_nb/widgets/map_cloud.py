@@ -156,7 +156,9 @@ def rows_of(argument: str, given: object, n: int) -> Rows:
         raise InvalidTypeError(f"{argument}: got {rows.dtype} of shape {rows.shape}, expected the numbers of points in one dimension.")
     if int(rows.min()) < 0 or int(rows.max()) >= n:
         raise InvalidArgumentError(f"{argument}: got numbers from {rows.min()} to {rows.max()}, but the points are 0 to {n - 1}.")
-    return np.unique(rows).astype(np.intp)
+    found = np.zeros(n, np.bool_)
+    found[rows] = True
+    return np.flatnonzero(found)
 
 
 def mask_of(argument: str, given: object, n: int) -> Mask:

@@ -85,7 +85,7 @@ def painted(coloring: Coloring, n: int, title: str) -> Colors:
     legend: dict[str, Any] = {"title": title[:NAME_LENGTH], "entries": []}
     if coloring.scale is not None:
         low, high = (float(end(coloring.scale)) for end in (np.nanmin, np.nanmax))
-        shares = (coloring.scale - low) / (high - low) if high > low else np.where(np.isnan(coloring.scale), np.nan, 0.5)
+        shares = _shares(coloring.scale, low, high)
         known = ~np.isnan(shares)
         codes[known] = np.rint(shares[known] * (STEPS - 1)).astype(np.uint16)
         legend |= {"stops": list(SCALE), "ticks": _ticks(low, high, dates=coloring.dates)}
@@ -98,16 +98,23 @@ def painted(coloring: Coloring, n: int, title: str) -> Colors:
     return Colors(codes, palette, legend, groups)
 
 
+def _shares(values: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
+    """Return where between `low` (0) and `high` (1) values are; in the middle if these are the same."""
+    # Halves, since the difference of the largest numbers there are is none of them.
+    extent = high / 2 - low / 2
+    return (values / 2 - low / 2) / extent if extent > 0 else np.where(np.isnan(values), np.nan, 0.5)
+
+
 def _ticks(low: float, high: float, *, dates: bool) -> list[tuple[float, str]]:
     """Return where on the bar (0 to 1) which text stands."""
-    if high <= low:
+    rough = high / 4 - low / 4
+    if rough <= 0:
         return [(0.5, date_ticks(low, high)[1][0] if dates else f"{low:.6g}")]
     if dates:
         places, texts = date_ticks(low, high)
     else:
-        rough = (high - low) / 4
         power = 10.0 ** math.floor(math.log10(rough))
         step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough)
         places = [number * step for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
         texts = [f"{place:.6g}" for place in places]
-    return [((place - low) / (high - low), text) for place, text in zip(places, texts, strict=True)]
+    return list(zip(_shares(np.array(places), low, high).tolist(), texts, strict=True))

@@ -141,19 +141,21 @@ class Drawing:
         """The points that a page holds, ascending; None if it holds all."""
         if not self.cloud.sampled:
             return self.cloud.placed
-        marked = [_some(rows) for rows in (self.selected, self.highlighted) if rows is not None]
-        hits = [] if self.query is None else [self.query.rows]
-        return np.unique(np.concatenate([self.cloud.sample, *marked, *hits]))
+        wanted = np.zeros(len(self.cloud), np.bool_)
+        for rows in (self.cloud.sample, _some(self.selected), _some(self.highlighted), None if self.query is None else self.query.rows):
+            if rows is not None:
+                wanted[rows] = True
+        return np.flatnonzero(wanted)
 
     def part(self, name: str) -> Packed:
         """Return one of `ALIGNED` or `OTHERS` for a page."""
         said: Packed = getattr(self, f"_{name}")()
         return said
 
-    def together(self, names: Sequence[str], serial: int) -> Packed:
-        """Return several parts in one message: their contents by name, their arrays as ``part/array``."""
+    def together(self, names: Sequence[str], **about: Any) -> Packed:
+        """Return several parts in one message: their contents by name, their arrays as ``part/array``, and what is said `about` them."""
         parts = {name: self.part(name) for name in names}
-        content = {"serial": serial, **{name: part.content for name, part in parts.items()}}
+        content = {"about": about, "parts": {name: part.content for name, part in parts.items()}}
         return Packed(content, {f"{name}/{array}": values for name, part in parts.items() for array, values in part.arrays.items()})
 
     def _kept(self, values: NDArray[Any]) -> NDArray[Any]:
@@ -223,9 +225,9 @@ class Drawing:
         return Packed({"message": message, "action": action})
 
 
-def _some(rows: Rows) -> Rows:
+def _some(rows: Rows | None) -> Rows | None:
     """Return at most `SAMPLE` of ascending numbers, evenly spread."""
-    return rows if len(rows) <= SAMPLE else rows[np.linspace(0, len(rows) - 1, SAMPLE).astype(np.intp)]
+    return rows if rows is None or len(rows) <= SAMPLE else rows[np.linspace(0, len(rows) - 1, SAMPLE).astype(np.intp)]
 
 
 def spot_of(argument: str, place: Sequence[float]) -> Place:

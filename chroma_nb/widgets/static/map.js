@@ -18,6 +18,8 @@ const ICONS = {
   density: "M8 13.5a5.5 5.5 0 1 0 0-11 5.5 5.5 0 0 0 0 11M8 11a3 3 0 1 0 0-6 3 3 0 0 0 0 6M8 8.5a.5.5 0 1 0 0-1 .5.5 0 0 0 0 1",
   save: "M8 2.5v7.5M5 7.5l3 3 3-3M3 13.5h10",
 };
+/** Parts that are not about points. */
+const OTHERS = new Set(["controls", "status", "stale"]);
 const SHORTEST = 240;
 const WIDE = 640;
 
@@ -271,11 +273,12 @@ function render({ model, el: place }) {
     const said = [chosen ? `${whole(chosen)} of ${whole(total)} selected` : `${whole(total)} ${total === 1 ? "point" : "points"}`];
     if (matching !== null) said.push(`${whole(matching)} ${matching === 1 ? "matches" : "match"}`);
     if (points?.sampled) said.push("drawn from a sample over a picture of all");
+    if (view.scene.kind === "2d") said.push("drawn without WebGL2");
     readout.textContent = said.join(" · ");
     clear.hidden = chosen === 0;
     emptyBox.hidden = total > 0;
     const hits = [...(view.parts.query?.arrays?.slots ?? [])].length;
-    Object.assign(root.dataset, { points: String(total), held: String(view.points.held), selected: String(chosen), hits: String(hits) });
+    Object.assign(root.dataset, { points: String(total), held: String(view.points.held), selected: String(chosen), matching: matching === null ? "" : String(matching), hits: String(hits) });
     stage.setAttribute("aria-label", `Map of ${whole(total)} points, ${whole(chosen)} selected. Arrows move, plus and minus zoom, 0 shows all, L is the lasso, B the box, N the next hit, Escape clears.`);
   }
 
@@ -322,17 +325,17 @@ function render({ model, el: place }) {
 
   // What the kernel says
 
-  function take(message) {
-    const { serial, arrays = {}, animate = false } = message;
-    for (const [name, part] of Object.entries(message)) {
+  function take({ about, parts, arrays = {} }) {
+    for (const [name, content] of Object.entries(parts)) {
       // An answer composed before something that was told meanwhile is older, whenever it arrives.
-      if (part === null || typeof part !== "object" || name === "arrays" || serial < (heard.get(name) ?? 0)) continue;
-      heard.set(name, serial);
+      if (about.serial < (heard.get(name) ?? 0)) continue;
+      heard.set(name, about.serial);
       const own = Object.entries(arrays).filter(([array]) => array.startsWith(`${name}/`));
-      const entire = { ...part, arrays: Object.fromEntries(own.map(([array, values]) => [array.slice(name.length + 1), values])) };
-      if (name === "points") tip.forget();
-      around[name]?.(entire);
-      if (!["controls", "status", "stale"].includes(name)) view.take(name, entire, animate);
+      const part = { ...content, arrays: Object.fromEntries(own.map(([array, values]) => [array.slice(name.length + 1), values])) };
+      const fresh = about.news.includes(name);
+      if (name === "points" && fresh) tip.forget();
+      if (fresh) around[name]?.(part);
+      if (!OTHERS.has(name)) view.take(name, part, { fresh, animate: about.animate });
     }
     count();
   }

@@ -80,8 +80,11 @@ export function listen(stage, act) {
     if (drag.kind === "move") act.move(place[0] - drag.last[0], place[1] - drag.last[1], drag.turning);
     drag.last = place;
     if (drag.kind === "lasso") {
-      const last = drag.points[drag.points.length - 1];
-      if (Math.hypot(place[0] - last[0], place[1] - last[1]) >= FINEST) drag.points.push(place);
+      // A fast hand moves further than one event a frame tells.
+      for (const each of event.getCoalescedEvents?.().map(at) ?? [place]) {
+        const last = drag.points[drag.points.length - 1];
+        if (Math.hypot(each[0] - last[0], each[1] - last[1]) >= FINEST) drag.points.push(each);
+      }
       act.region(drag.points);
     } else if (drag.kind === "box") act.region(boxed(drag.start, place));
   }

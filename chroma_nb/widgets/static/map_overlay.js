@@ -61,6 +61,7 @@ function drawHits(ctx, query, colors, radius, room) {
 /** The query's place: a diamond, with a dashed ring where the place is only approximate. */
 function drawPlace(ctx, query, colors, room) {
   const [x, y] = query.at;
+  room.free(x - 14, y - 14, 28, 28);
   ctx.save();
   ctx.translate(x, y);
   ctx.beginPath();
@@ -92,7 +93,7 @@ function drawLabels(ctx, labels, colors, room) {
   ctx.textAlign = "center";
   for (const { text, x, y } of labels) {
     if (x < 0 || y < 0 || x > colors.width || y > colors.height) continue;
-    const line = shown(text, 48);
+    const line = shown(text, 32);
     const width = ctx.measureText(line).width;
     const left = Math.max(6, Math.min(colors.width - width - 6, x - width / 2));
     if (!room.free(left - 6, y - 11, width + 12, 22)) continue;

@@ -65,10 +65,11 @@ export class MapView {
 
   // What is shown
 
-  take(name, part, animate) {
+  /** Take a part; `fresh` if it has changed, else it is only said in terms of other points. */
+  take(name, part, { fresh, animate }) {
     this.parts[name] = part;
     const { points, scene } = this;
-    if (name === "points") this.#takePoints(part, animate);
+    if (name === "points") this.#takePoints(part, fresh, animate);
     if (name === "coloring" && part.arrays.codes.length === points.held) {
       Object.assign(points, { codes: part.arrays.codes, palette: part.arrays.palette });
       scene.changed("codes", "palette");
@@ -78,18 +79,19 @@ export class MapView {
       scene.changed("diameters");
     }
     if (["points", "selection", "highlight", "query"].includes(name)) this.#look();
-    if (["points", "coloring", "selection", "highlight"].includes(name)) this.rest();
+    if (fresh && ["points", "coloring"].includes(name)) this.rest();
     this.wish();
   }
 
-  #takePoints(part, animate) {
+  #takePoints(part, fresh, animate) {
     const first = this.points.count !== part.count;
     this.frame = new Frame(part.center, part.halves);
     const same = this.points.take(part, this.frame, this.share);
     this.sampled = part.sampled;
+    this.scene.changed("from", "to", "codes");
+    if (!fresh) return;
     const turned = this.camera.flat !== (part.dimensions === 2);
     this.camera.flat = part.dimensions === 2;
-    this.scene.changed("from", "to", "codes");
     this.hovered = null;
     this.setPicture(null);
     const moving = animate && same && this.#duration(GLIDE) > 0;

@@ -5,16 +5,18 @@ Called by the layouts of this package. Queries of users are answered by the engi
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from chroma_nb.viz.pca import unit_rows
+from chroma_nb.viz.pca import BLOCK_VALUES, unit_rows
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     Floats = npt.NDArray[np.float32]
+    Doubles = npt.NDArray[np.float64]
     Rows = npt.NDArray[np.intp]
 
 BLOCK_DISTANCES = 16_000_000
@@ -75,6 +77,44 @@ def smallest(block: Floats, k: int) -> tuple[Rows, Floats]:
     return np.take_along_axis(columns, order, axis=1), np.take_along_axis(values, order, axis=1)
 
 
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """What has to be done to vectors before their products in float32 can tell distances. Made by :meth:`of`, called with vectors.
+
+    Attributes
+    ----------
+    angular : bool
+        Whether vectors get length 1, and zeros stay zeros. Otherwise they are moved and scaled.
+    middle : ndarray, shape (d,), float64
+        What becomes the origin: the products of far-away vectors cancel.
+    exponent : int
+        Of the power of two that becomes 1: the squares of large vectors overflow.
+    """
+
+    angular: bool
+    middle: Doubles
+    exponent: int
+
+    @classmethod
+    def of(cls, embeddings: Floats, *, angular: bool) -> Scaling:
+        """Find what suits these embeddings, shape (n, d)."""
+        if angular or embeddings.size == 0:
+            return cls(angular, np.zeros(embeddings.shape[1]), 0)
+        middle = embeddings.mean(axis=0, dtype=np.float64)
+        peak = float(np.maximum(embeddings.max(axis=0) - middle, middle - embeddings.min(axis=0)).max())
+        return cls(angular, middle, int(np.frexp(peak)[1]) if peak > 0 else 0)
+
+    def __call__(self, rows: Floats) -> Floats:
+        """Return vectors, shape (m, d), float32, ready for products."""
+        ready = np.empty(rows.shape, np.float32)
+        step = max(1, BLOCK_VALUES // max(rows.shape[1], 1))
+        for first in range(0, len(rows), step):
+            block = rows[first : first + step]
+            moved = unit_rows(block) if self.angular else np.ldexp(block - self.middle, -self.exponent).clip(-FARTHEST, FARTHEST)
+            ready[first : first + step] = moved
+        return ready
+
+
 class Neighbors:
     """Embeddings among which neighbours are looked for, exactly. Immutable once made.
 
@@ -94,20 +134,16 @@ class Neighbors:
     """
 
     def __init__(self, embeddings: Floats, *, angular: bool) -> None:
-        self._angular = angular
-        # The products of far-away points cancel, and a power of two as unit keeps their squares within float32.
-        self._middle = np.zeros(1) if angular or len(embeddings) == 0 else embeddings.mean(axis=0, dtype=np.float64)
-        peak = 0.0 if angular else float(np.abs(embeddings - self._middle).max(initial=0.0))
-        self._exponent = int(np.frexp(peak)[1]) if peak > 0 else 0
-        self._points = self._prepared(embeddings)
+        self._scaling = Scaling.of(embeddings, angular=angular)
+        self._points = self._scaling(embeddings)
         self._squares = np.einsum("ij,ij->i", self._points, self._points)
-        self._empty = ~self._points.any(axis=1)
+        self._empty = np.asarray(~self._points.any(axis=1))
 
     def __len__(self) -> int:
         """Return the number of embeddings."""
         return len(self._points)
 
-    def nearest(self, queries: Floats, k: int) -> tuple[Rows, Floats]:
+    def nearest(self, queries: Floats, k: int) -> tuple[Rows, Doubles]:
         """Return the rows and the distances of the `k` nearest embeddings of every query.
 
         Parameters
@@ -120,37 +156,32 @@ class Neighbors:
         -------
         rows : ndarray, shape (m, k), intp
             Nearest first.
-        distances : ndarray, shape (m, k), float32
+        distances : ndarray, shape (m, k), float64
             Of equal vectors exactly 0.
         """
         k = min(k, len(self))
-        rows, distances = np.zeros((len(queries), k), np.intp), np.zeros((len(queries), k), np.float32)
+        rows, distances = np.zeros((len(queries), k), np.intp), np.zeros((len(queries), k))
         if k == 0:
             return rows, distances
         step = max(1, BLOCK_DISTANCES // len(self))
         for first in range(0, len(queries), step):
             part = slice(first, first + step)
-            asked = self._prepared(queries[part])
+            asked = self._scaling(queries[part])
             gaps = (-2 * asked) @ self._points.T
             gaps += self._squares
             rows[part], distances[part] = self._measured(asked, smallest(gaps, k)[0])
         return rows, distances
 
-    def _measured(self, queries: Floats, near: Rows) -> tuple[Rows, Floats]:
+    def _measured(self, queries: Floats, near: Rows) -> tuple[Rows, Doubles]:
         """Return the distances anew, from differences: those from products are not exactly 0 for equal vectors."""
-        distances = np.empty(near.shape, np.float32)
+        distances = np.empty(near.shape)
         for column in range(near.shape[1]):
             difference = queries - self._points[near[:, column]]
             distances[:, column] = np.einsum("ij,ij->i", difference, difference)
-        if self._angular:
+        if self._scaling.angular:
             distances /= 2
-            distances[~queries.any(axis=1)[:, None] != self._empty[near]] = 1
+            distances[self._empty[near] != np.asarray(~queries.any(axis=1))[:, None]] = 1
         else:
-            distances = np.ldexp(distances, 2 * self._exponent)
+            distances = np.ldexp(distances, 2 * self._scaling.exponent)
         order = np.argsort(distances, axis=1, kind="stable")
         return np.take_along_axis(near, order, axis=1), np.take_along_axis(distances, order, axis=1)
-
-    def _prepared(self, embeddings: Floats) -> Floats:
-        if self._angular:
-            return unit_rows(embeddings).astype(np.float32)
-        return np.ldexp(embeddings - self._middle, -self._exponent).clip(-FARTHEST, FARTHEST).astype(np.float32)

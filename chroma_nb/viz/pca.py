@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     import numpy.typing as npt
 
@@ -51,21 +51,42 @@ def principal_components(rows: Floats, n_components: int, *, unit: bool, report:
     [[3.0], [-3.0]]
     """
     n, d = rows.shape
-    scores = np.zeros((n, n_components), np.float32)
     if n <= 1 or d == 0:
-        return scores
-    mean = np.zeros(d)
-    for _, block in _blocks(rows, unit=unit):
-        mean += block.sum(axis=0) / n
-    report(0.1)
+        return np.zeros((n, n_components), np.float32)
     if n > d:
-        directions = _from_covariance(rows, mean, n_components, unit=unit, report=report)
-    else:
-        directions = _from_products(rows, mean, n_components, unit=unit)
+        return principal_components_of_chunks(lambda: [rows], n, n_components, unit=unit, report=report)
+    blocks = list(_blocks([rows], unit=unit))
+    mean = np.sum([block.sum(axis=0) for block in blocks], axis=0) / n
+    directions = _from_products(np.concatenate([block - mean for block in blocks]), n_components)
     report(0.9)
-    largest = np.finfo(np.float32).max
-    for start, block in _blocks(rows, unit=unit):
-        scores[start : start + len(block), : directions.shape[1]] = np.clip((block - mean) @ directions, -largest, largest)
+    return np.concatenate([_scores(block - mean, directions, n_components) for block in blocks])
+
+
+def principal_components_of_chunks(
+    chunks: Callable[[], Iterable[Floats]], n: int, n_components: int, *, unit: bool, report: Callable[[float], None]
+) -> Floats:
+    """Return the same for more rows than memory holds, n rows in all, more than dimensions: read twice, never held.
+
+    Parameters
+    ----------
+    chunks : callable
+        Returns the rows from the first on, as arrays (m, d); called twice.
+    n : int
+        Rows in all.
+    n_components, unit, report
+        As for `principal_components`.
+
+    Returns
+    -------
+    ndarray, shape (n, n_components), float32
+    """
+    mean, directions = _from_covariance(chunks, n, n_components, unit=unit, report=report)
+    scores = np.zeros((n, n_components), np.float32)
+    done = 0
+    for block in _blocks(chunks(), unit=unit):
+        scores[done : done + len(block)] = _scores(block - mean, directions, n_components)
+        done += len(block)
+        report(0.7 + 0.3 * done / n)
     return scores
 
 
@@ -77,31 +98,48 @@ def unit_rows(rows: npt.NDArray[np.floating]) -> Doubles:
     return wide
 
 
-def _blocks(rows: Floats, *, unit: bool) -> Iterator[tuple[int, Doubles]]:
-    step = max(1, BLOCK_VALUES // rows.shape[1])
-    for start in range(0, len(rows), step):
-        block = rows[start : start + step]
-        yield start, unit_rows(block) if unit else block.astype(np.float64)
+def _blocks(chunks: Iterable[Floats], *, unit: bool) -> Iterator[Doubles]:
+    for rows in chunks:
+        step = max(1, BLOCK_VALUES // max(rows.shape[1], 1))
+        for start in range(0, len(rows), step):
+            block = rows[start : start + step]
+            yield unit_rows(block) if unit else block.astype(np.float64)
 
 
-def _from_covariance(rows: Floats, mean: Doubles, n_components: int, *, unit: bool, report: Callable[[float], None]) -> Doubles:
-    n, d = rows.shape
-    scatter = np.zeros((d, d))
-    for start, block in _blocks(rows, unit=unit):
-        centred = block - mean
-        scatter += centred.T @ centred
-        report(0.1 + 0.7 * (start + len(block)) / n)
+def _from_covariance(
+    chunks: Callable[[], Iterable[Floats]], n: int, n_components: int, *, unit: bool, report: Callable[[float], None]
+) -> tuple[Doubles, Doubles]:
+    """Return the mean and the directions, from sums about the first block's mean: about 0 they would cancel."""
+    done = 0
+    shift = total = scatter = np.zeros(0)
+    for block in _blocks(chunks(), unit=unit):
+        if done == 0:
+            shift, total = block.mean(axis=0), np.zeros(block.shape[1])
+            scatter = np.zeros((block.shape[1], block.shape[1]))
+        moved = block - shift
+        total += moved.sum(axis=0)
+        scatter += moved.T @ moved
+        done += len(block)
+        report(0.7 * done / n)
+    scatter -= np.outer(total, total) / n
     values, vectors = np.linalg.eigh(scatter)
-    return _oriented(values, vectors, n_components, n)
+    return shift + total / n, _oriented(values, vectors, n_components, n)
 
 
-def _from_products(rows: Floats, mean: Doubles, n_components: int, *, unit: bool) -> Doubles:
-    centred = np.concatenate([block - mean for _, block in _blocks(rows, unit=unit)])
+def _from_products(centred: Doubles, n_components: int) -> Doubles:
     values, vectors = np.linalg.eigh(centred @ centred.T)
     directions = centred.T @ vectors[:, -n_components:]
     lengths = np.linalg.norm(directions, axis=0)
     np.divide(directions, lengths, out=directions, where=lengths > 0)
-    return _oriented(values[-n_components:], directions, n_components, max(rows.shape))
+    return _oriented(values[-n_components:], directions, n_components, max(centred.shape))
+
+
+def _scores(centred: Doubles, directions: Doubles, n_components: int) -> Floats:
+    """Return coordinates within what float32 can hold, 0 on the axes for which there is no direction."""
+    scores = np.zeros((len(centred), n_components), np.float32)
+    largest = np.finfo(np.float32).max
+    scores[:, : directions.shape[1]] = np.clip(centred @ directions, -largest, largest)
+    return scores
 
 
 def _oriented(values: Doubles, vectors: Doubles, n_components: int, size: int) -> Doubles:

@@ -179,7 +179,7 @@ def project(
     >>> project([[0.0, 0.0], [4.0, 0.0]], ProjectionSpec.of("pca")).tolist()
     [[-2.0, 0.0], [2.0, 0.0]]
     """
-    rows = _table(embeddings)
+    rows = finite_table(embeddings)
     report = Progress(progress)
     report(0.0)
     if spec.method == "pca" or len(rows) < FEWEST_ROWS or bool((rows == rows[0]).all()):
@@ -190,7 +190,8 @@ def project(
     return layout
 
 
-def _table(embeddings: npt.ArrayLike) -> npt.NDArray[np.float32]:
+def finite_table(embeddings: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    """Return embeddings as float32, shape (n, d), or say what is wrong with them."""
     try:
         with np.errstate(over="ignore"):
             rows = np.asarray(embeddings, dtype=np.float32)

@@ -194,7 +194,8 @@ def ramp(shares: npt.ArrayLike) -> Bytes:
     """Return the colours (n, 3) of shares (n,) along the scale of numbers: 0 its beginning, 1 its end, NaN as 0."""
     stops = rgb(SCALE).astype(np.float64)
     places = np.clip(np.nan_to_num(np.asarray(shares, np.float64)), 0, 1) * (len(stops) - 1)
-    return np.stack([np.interp(places, np.arange(len(stops)), channel) for channel in stops.T], axis=-1).round().astype(np.uint8)
+    channels = [np.interp(places, np.arange(len(stops)), channel) for channel in stops.T]
+    return np.asarray(np.stack(channels, axis=-1).round(), np.uint8)
 
 
 def rgb(colors: tuple[str, ...] | list[str]) -> Bytes:
@@ -314,10 +315,10 @@ def _toned(found: Rows, tone: Tone) -> Doubles:
         below = np.cumsum(np.bincount(levels)) - np.bincount(levels)
         most = below[int(levels.max())]
         return np.asarray(below[levels] / most if most else np.ones(len(found)))
-    bend = {"log": np.log, "sqrt": lambda counts: np.sqrt(counts) - 1, "linear": lambda counts: counts - 1}.get(tone)
-    if bend is None:
+    bends = {"log": np.log(found), "sqrt": np.sqrt(found) - 1, "linear": found - 1.0}
+    if tone not in bends:
         raise InvalidArgumentError(f"tone: got {tone!r}, expected 'eq_hist', 'log', 'sqrt' or 'linear'.")
-    bent = bend(found.astype(np.float64))
+    bent = bends[tone]
     return np.asarray(bent / bent.max() if bent.max() > 0 else np.ones(len(found)))
 
 

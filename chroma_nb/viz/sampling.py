@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     Rows = npt.NDArray[np.intp]
+    Cells = npt.NDArray[np.uint16]
 
 CELLS_PER_SIDE = 128
 """Of the grid whose cells are thinned out each by itself."""
@@ -105,7 +106,7 @@ def shares(sizes: Rows, n: int) -> Rows:
     return whole
 
 
-def _thinned(cells: Rows, quota: int) -> Rows:
+def _thinned(cells: Cells, quota: int) -> Rows:
     """Return which `quota` of the points with these cells to take: from each cell the first ones."""
     if quota >= len(cells):
         return np.arange(len(cells))
@@ -115,8 +116,9 @@ def _thinned(cells: Rows, quota: int) -> Rows:
     return np.asarray(order[within < np.repeat(shares(sizes, quota), sizes)])
 
 
-def _cells(points: npt.NDArray[np.floating]) -> npt.NDArray[np.uint16]:
+def _cells(points: npt.NDArray[np.floating]) -> Cells:
     low, high = np.quantile(points[:, :2].astype(np.float64), [TRIMMED, 1 - TRIMMED], axis=0)
     extent = np.where(high > low, high - low, 1.0)
     places = np.clip((points[:, :2] - low) / extent * CELLS_PER_SIDE, 0, CELLS_PER_SIDE - 1).astype(np.uint16)
-    return places[:, 1] * np.uint16(CELLS_PER_SIDE) + places[:, 0]
+    cells: Cells = places[:, 1] * np.uint16(CELLS_PER_SIDE) + places[:, 0]
+    return cells

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chroma_nb.optional import need
-from chroma_nb.viz.neighbors import smallest
-from chroma_nb.viz.pca import principal_components, unit_rows
+from chroma_nb.viz.neighbors import BLOCK_DISTANCES, Scaling, smallest
+from chroma_nb.viz.pca import principal_components
 from chroma_nb.viz.progress import Progress
 
 if TYPE_CHECKING:
@@ -36,9 +36,6 @@ EXACT_NEIGHBORS_UP_TO = 50_000
 
 MOVES = 20
 """How often coordinates are handed out on the way."""
-
-BLOCK_DISTANCES = 16_000_000
-"""Distances held at a time (64 MB)."""
 
 _one_fit_at_a_time = threading.Lock()
 """Some of numba's threading layers end the process when two threads start parallel code at once."""
@@ -63,8 +60,7 @@ def umap_layout(rows: Floats, spec: ProjectionSpec, progress: Progress, moving: 
     ndarray, shape (n, spec.n_components), float32
         In the order of `rows`.
     """
-    angular = spec.metric == "cosine"
-    points = unit_rows(rows).astype(np.float32) if angular else _centred(rows)
+    points = Scaling.of(rows, angular=spec.metric == "cosine")(rows)
     start = _starting_positions(points, spec)
     progress(0.03)
     options = _options(points, spec, progress.part(0.03, 0.25))
@@ -130,14 +126,6 @@ def _distances(points: Floats, own: npt.NDArray[np.intp], near: npt.NDArray[np.i
         return np.sqrt(gaps)
     empty = np.asarray(~points.any(axis=1))
     return np.where(empty[own][:, None] != empty[near], np.float32(1), gaps / 2).astype(np.float32)
-
-
-def _centred(rows: Floats) -> Floats:
-    """Move to the origin and, by a power of two, to a size whose squares float32 can hold. UMAP ignores both."""
-    wide: npt.NDArray[np.float64] = rows - rows.mean(axis=0, dtype=np.float64)
-    peak = float(np.abs(wide).max())
-    exponent = int(np.frexp(peak)[1]) if peak > 0 else 0
-    return np.asarray(np.ldexp(wide, -exponent), dtype=np.float32)
 
 
 def _starting_positions(points: Floats, spec: ProjectionSpec) -> Floats:

@@ -39,7 +39,9 @@ function render({ model, el: place }) {
     if (state.record) record(state);
     else {
       forget();
-      body.replaceChildren(el("p", { class: "cnb-muted cnb-detail-empty" }, state.loading ? "Loading …" : "Open a row or a point to see its record here"));
+      body.replaceChildren(
+        el("p", { class: "cnb-muted cnb-detail-empty" }, state.loading ? "Loading …" : "Open a row or a point to see its record here"),
+      );
     }
   }
 

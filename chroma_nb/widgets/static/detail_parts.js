@@ -17,10 +17,18 @@ export function heading({ id, place }, copy) {
 /** Return the text of the record, of which only the beginning is here if it is long; `whole()` promises the rest. */
 export function text({ document, length }, whole, copy) {
   if (document === null) return el("p", { class: "cnb-muted" }, "No document");
-  const body = el("div", { class: "cnb-detail-text cnb-text", dir: "auto", tabindex: "0" }, document || el("span", { class: "cnb-muted" }, "The document is empty"));
+  const body = el(
+    "div",
+    { class: "cnb-detail-text cnb-text", dir: "auto", tabindex: "0" },
+    document || el("span", { class: "cnb-muted" }, "The document is empty"),
+  );
   const cut = length > [...document].length;
   if (cut) body.append("…");
-  const more = el("button", { type: "button", class: "cnb-quiet cnb-detail-more", onclick: () => expand() }, `Show all ${length.toLocaleString("en-US")} characters`);
+  const more = el(
+    "button",
+    { type: "button", class: "cnb-quiet cnb-detail-more", onclick: () => expand() },
+    `Show all ${length.toLocaleString("en-US")} characters`,
+  );
   const expand = async () => {
     more.disabled = true;
     const all = await whole();
@@ -29,7 +37,13 @@ export function text({ document, length }, whole, copy) {
     body.replaceChildren(el("span", {}, all));
     more.remove();
   };
-  const element = el("div", { class: "cnb-detail-document" }, body, copyButton("Copy the document", () => copy({ what: "document" }), { class: "cnb-detail-copy" }), cut ? more : null);
+  const element = el(
+    "div",
+    { class: "cnb-detail-document" },
+    body,
+    copyButton("Copy the document", () => copy({ what: "document" }), { class: "cnb-detail-copy" }),
+    cut ? more : null,
+  );
   return { element, body, expand: cut ? expand : undefined };
 }
 
@@ -39,10 +53,23 @@ export function metadata({ metadata: pairs, uri }, filters, filter, copy) {
   const rows = pairs.map(([key, cell], place) => {
     const clickable = filters && cell !== null && !cell.list;
     const shown = cellContent(cell);
-    const value = clickable ? el("button", { type: "button", class: "cnb-detail-value cnb-text", dir: "auto", title: "Filter by this value", onclick: () => filter(place) }, shown) : el("div", { class: "cnb-detail-value cnb-text", dir: "auto", title: cellTitle(cell) }, shown);
+    const value = clickable
+      ? el(
+          "button",
+          { type: "button", class: "cnb-detail-value cnb-text", dir: "auto", title: "Filter by this value", onclick: () => filter(place) },
+          shown,
+        )
+      : el("div", { class: "cnb-detail-value cnb-text", dir: "auto", title: cellTitle(cell) }, shown);
     return line(key, value, cell === null ? null : copyButton("Copy the value", () => copy({ what: "value", place }), { class: "cnb-detail-copy" }));
   });
-  const address = uri === null ? [] : line("uri", el("div", { class: "cnb-detail-value cnb-text", dir: "ltr" }, uri), copyButton("Copy the uri", () => copy({ what: "uri" }), { class: "cnb-detail-copy" }));
+  const address =
+    uri === null
+      ? []
+      : line(
+          "uri",
+          el("div", { class: "cnb-detail-value cnb-text", dir: "ltr" }, uri),
+          copyButton("Copy the uri", () => copy({ what: "uri" }), { class: "cnb-detail-copy" }),
+        );
   return section("Metadata", el("table", { class: "cnb-detail-table" }, el("tbody", {}, rows, address)));
 }
 
@@ -57,7 +84,12 @@ export function neighbours(list, open) {
         "button",
         { type: "button", class: "cnb-detail-near", title: "Open this record", onclick: () => open(place) },
         el("span", { class: "cnb-detail-rank cnb-muted" }, rank),
-        el("span", { class: "cnb-detail-what" }, el("span", { class: "cnb-detail-name", dir: "auto" }, id), snippet ? el("span", { class: "cnb-detail-snippet cnb-muted", dir: "auto" }, snippet) : null),
+        el(
+          "span",
+          { class: "cnb-detail-what" },
+          el("span", { class: "cnb-detail-name", dir: "auto" }, id),
+          snippet ? el("span", { class: "cnb-detail-snippet cnb-muted", dir: "auto" }, snippet) : null,
+        ),
         el("span", { class: "cnb-detail-far" }, el("span", {}, distance), share === null ? null : bar(share)),
       ),
     ),

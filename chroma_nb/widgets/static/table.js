@@ -19,15 +19,30 @@ function render({ model, el: place }) {
   const title = el("strong", { class: "cnb-table-title", dir: "auto" });
   const detail = el("span", { class: "cnb-muted cnb-table-detail", dir: "auto" });
   const selected = el("button", { type: "button", class: "cnb-table-selected", title: "Clear the selection", onclick: () => select([], "replace") });
-  const menu = columnMenu(() => data?.columns ?? [], hidden, () => data && grid.show(data));
+  const menu = columnMenu(
+    () => data?.columns ?? [],
+    hidden,
+    () => data && grid.show(data),
+  );
   const problem = el("div", { class: "cnb-table-problem cnb-error", role: "alert" });
   const said = el("span", { class: "cnb-hidden", role: "status" });
   const grid = new Grid(hidden, { sort, select, open, action, cell, turn });
   const empty = el("div", { class: "cnb-table-empty cnb-muted" }, "Loading …");
   const scrolled = () => scroll.classList.toggle("cnb-table-scrolled", scroll.scrollLeft > 0);
   const scroll = el("div", { class: "cnb-table-scroll", onscroll: scrolled }, grid.element, empty);
-  const foot = pager((number) => load({ number }), (size) => tell("resize", { size }));
-  const root = el("div", { class: "cnb cnb-table" }, el("div", { class: "cnb-table-head" }, title, detail, el("span", { class: "cnb-table-gap" }), selected, menu.element), problem, scroll, foot.element, said);
+  const foot = pager(
+    (number) => load({ number }),
+    (size) => tell("resize", { size }),
+  );
+  const root = el(
+    "div",
+    { class: "cnb cnb-table" },
+    el("div", { class: "cnb-table-head" }, title, detail, el("span", { class: "cnb-table-gap" }), selected, menu.element),
+    problem,
+    scroll,
+    foot.element,
+    said,
+  );
 
   function load(change = {}, cursor = undefined) {
     Object.assign(at, change);
@@ -71,7 +86,10 @@ function render({ model, el: place }) {
 
   function failed(error) {
     root.removeAttribute("aria-busy");
-    problem.replaceChildren(el("span", { class: "cnb-text", dir: "auto" }, error.message), el("button", { type: "button", onclick: () => load() }, "Try again"));
+    problem.replaceChildren(
+      el("span", { class: "cnb-text", dir: "auto" }, error.message),
+      el("button", { type: "button", onclick: () => load() }, "Try again"),
+    );
     if (!data) empty.textContent = "";
   }
 

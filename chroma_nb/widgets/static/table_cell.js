@@ -12,7 +12,11 @@ const DONE_MS = 1200;
 export function cellContent(cell) {
   if (cell === null) return el("span", { class: "cnb-cell-none", title: "no value" }, "–");
   if (cell === true || cell === false)
-    return el("span", { class: cell ? "cnb-cell-true" : "cnb-cell-none", role: "img", "aria-label": String(cell), title: String(cell) }, icon(cell ? CHECK : CROSS));
+    return el(
+      "span",
+      { class: cell ? "cnb-cell-true" : "cnb-cell-none", role: "img", "aria-label": String(cell), title: String(cell) },
+      icon(cell ? CHECK : CROSS),
+    );
   if (cell === "") return el("span", { class: "cnb-cell-none" }, "empty");
   if (typeof cell === "string") return cell;
   if (cell.list) return chips(cell);
@@ -47,5 +51,10 @@ export function copyButton(label, text, attributes = {}) {
 
 function chips({ list, more }) {
   if (!list.length) return el("span", { class: "cnb-cell-none" }, "empty list");
-  return el("span", { class: "cnb-cell-chips" }, list.map((item) => el("span", { class: "cnb-cell-chip", dir: "auto" }, item)), more ? el("span", { class: "cnb-cell-none" }, `+${more.toLocaleString("en-US")}`) : null);
+  return el(
+    "span",
+    { class: "cnb-cell-chips" },
+    list.map((item) => el("span", { class: "cnb-cell-chip", dir: "auto" }, item)),
+    more ? el("span", { class: "cnb-cell-none" }, `+${more.toLocaleString("en-US")}`) : null,
+  );
 }

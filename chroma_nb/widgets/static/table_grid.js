@@ -73,24 +73,54 @@ export class Grid {
       const order = key !== column.key ? "none" : ascending ? "ascending" : "descending";
       const label = [el("span", { class: "cnb-table-label", dir: "auto" }, column.label), order === "none" ? null : icon(ascending ? UP : DOWN)];
       const button = column.sortable
-        ? el("button", { type: "button", class: "cnb-table-sort", title: column.label, onclick: () => this.#calls.sort(column.key), onkeydown: (event) => widened(event, header, column, this.#widths) && (event.preventDefault(), this.#layOut()) }, label)
+        ? el(
+            "button",
+            {
+              type: "button",
+              class: "cnb-table-sort",
+              title: column.label,
+              onclick: () => this.#calls.sort(column.key),
+              onkeydown: (event) => widened(event, header, column, this.#widths) && (event.preventDefault(), this.#layOut()),
+            },
+            label,
+          )
         : el("span", { class: "cnb-table-sort", title: column.label }, label);
-      const header = el("th", { scope: "col", class: this.#classes(column), "aria-sort": column.sortable ? order : undefined, "data-key": column.key }, button);
+      const header = el(
+        "th",
+        { scope: "col", class: this.#classes(column), "aria-sort": column.sortable ? order : undefined, "data-key": column.key },
+        button,
+      );
       header.append(edge(header, column, this.#widths, () => this.#resized()));
       return header;
     });
-    return el("tr", { "aria-rowindex": 1 }, el("th", { scope: "col", class: "cnb-table-marks" }, this.#all), headers, el("th", { class: "cnb-table-rest", "aria-hidden": "true" }));
+    return el(
+      "tr",
+      { "aria-rowindex": 1 },
+      el("th", { scope: "col", class: "cnb-table-marks" }, this.#all),
+      headers,
+      el("th", { class: "cnb-table-rest", "aria-hidden": "true" }),
+    );
   }
 
   #row(row, at) {
     const box = el("input", { type: "checkbox", tabindex: "-1", "aria-label": "Select" });
     const cells = this.#columns.map((column) => {
       const cell = row.cells[column.at];
-      return el("td", { class: this.#classes(column), "data-place": column.at }, el("div", { class: "cnb-table-clip", dir: "auto", title: cellTitle(cell) }, cellContent(cell)));
+      return el(
+        "td",
+        { class: this.#classes(column), "data-place": column.at },
+        el("div", { class: "cnb-table-clip", dir: "auto", title: cellTitle(cell) }, cellContent(cell)),
+      );
     });
     const buttons = this.#data.actions.map(([name, label]) => el("button", { type: "button", tabindex: "-1", "data-action": name }, label));
     const index = this.#data.number * this.#data.size + at + 2;
-    return el("tr", { tabindex: "-1", "aria-rowindex": index }, el("td", { class: "cnb-table-marks" }, box), cells, el("td", { class: "cnb-table-rest" }, buttons.length ? el("div", { class: "cnb-table-actions" }, buttons) : null));
+    return el(
+      "tr",
+      { tabindex: "-1", "aria-rowindex": index },
+      el("td", { class: "cnb-table-marks" }, box),
+      cells,
+      el("td", { class: "cnb-table-rest" }, buttons.length ? el("div", { class: "cnb-table-actions" }, buttons) : null),
+    );
   }
 
   #classes(column) {
@@ -104,7 +134,9 @@ export class Grid {
 
   #layOut() {
     const stretching = this.#widths.stretching(this.#columns);
-    const columns = this.#columns.map((column) => el("col", { style: column.key === stretching?.key ? undefined : `width:${this.#widths.of(column)}px` }));
+    const columns = this.#columns.map((column) =>
+      el("col", { style: column.key === stretching?.key ? undefined : `width:${this.#widths.of(column)}px` }),
+    );
     this.#columnGroup.replaceChildren(el("col", { style: `width:${MARKS}px` }), ...columns, el("col", { style: stretching ? "width:0" : undefined }));
     this.#table.style.width = `max(100%, ${MARKS + this.#widths.sum(this.#columns)}px)`;
     this.#table.style.setProperty("--cnb-table-still", `${MARKS + (this.#columns.length ? this.#widths.of(this.#columns[0]) : 0)}px`);

@@ -7,16 +7,41 @@ const MANY = 12;
 
 /** Return a button with a menu of `columns()`; `hidden` is the set of their keys that it changes, telling `changed`. */
 export function columnMenu(columns, hidden, changed) {
-  const button = el("button", { type: "button", class: "cnb-quiet", "aria-expanded": "false", "aria-haspopup": "true", title: "Show and hide columns", onclick: () => (panel.hidden ? open() : close()) }, icon(COLUMNS), el("span", { class: "cnb-table-word" }, "Columns"));
+  const button = el(
+    "button",
+    {
+      type: "button",
+      class: "cnb-quiet",
+      "aria-expanded": "false",
+      "aria-haspopup": "true",
+      title: "Show and hide columns",
+      onclick: () => (panel.hidden ? open() : close()),
+    },
+    icon(COLUMNS),
+    el("span", { class: "cnb-table-word" }, "Columns"),
+  );
   const panel = el("div", { class: "cnb-table-menu", role: "group", "aria-label": "Columns" });
   panel.hidden = true;
-  const root = el("div", { class: "cnb-table-menu-place", onkeydown: (event) => event.key === "Escape" && !panel.hidden && (close(), button.focus(), event.stopPropagation()) }, button, panel);
+  const root = el(
+    "div",
+    {
+      class: "cnb-table-menu-place",
+      onkeydown: (event) => event.key === "Escape" && !panel.hidden && (close(), button.focus(), event.stopPropagation()),
+    },
+    button,
+    panel,
+  );
   const outside = (event) => event.composedPath().includes(root) || close();
 
   function open() {
     const choices = columns().map(choice);
     const all = el("button", { type: "button", class: "cnb-quiet", onclick: showAll }, "Show all");
-    const find = el("input", { type: "search", placeholder: "Find a column", "aria-label": "Find a column", oninput: (event) => narrow(choices, event.target.value) });
+    const find = el("input", {
+      type: "search",
+      placeholder: "Find a column",
+      "aria-label": "Find a column",
+      oninput: (event) => narrow(choices, event.target.value),
+    });
     panel.replaceChildren(...(choices.length > MANY ? [find] : []), el("div", { class: "cnb-table-choices" }, choices), all);
     panel.hidden = false;
     button.setAttribute("aria-expanded", "true");
@@ -36,7 +61,12 @@ export function columnMenu(columns, hidden, changed) {
       changed();
     };
     // The ids stay: a row without one could not be told from another.
-    return el("label", {}, el("input", { type: "checkbox", checked: !hidden.has(key), disabled: place === 0, onchange: toggle }), el("span", { dir: "auto" }, label));
+    return el(
+      "label",
+      {},
+      el("input", { type: "checkbox", checked: !hidden.has(key), disabled: place === 0, onchange: toggle }),
+      el("span", { dir: "auto" }, label),
+    );
   }
 
   function showAll() {

@@ -14,10 +14,19 @@ export const counted = (number) => number.toLocaleString("en-US");
 export function pager(go, resize) {
   let last = 0;
   let at = 0;
-  const step = (label, path, target) => el("button", { type: "button", class: "cnb-quiet", title: label, "aria-label": label, onclick: () => go(target()) }, icon(path));
+  const step = (label, path, target) =>
+    el("button", { type: "button", class: "cnb-quiet", title: label, "aria-label": label, onclick: () => go(target()) }, icon(path));
   const back = [step("First page", FIRST, () => 0), step("Previous page", PREVIOUS, () => at - 1)];
   const on = [step("Next page", NEXT, () => at + 1), step("Last page", LAST, () => last)];
-  const box = el("input", { type: "number", min: 1, step: 1, "aria-label": "Page", class: "cnb-table-page", onchange: jump, onkeydown: (event) => event.key === "Enter" && jump() });
+  const box = el("input", {
+    type: "number",
+    min: 1,
+    step: 1,
+    "aria-label": "Page",
+    class: "cnb-table-page",
+    onchange: jump,
+    onkeydown: (event) => event.key === "Enter" && jump(),
+  });
   const total = el("span", { class: "cnb-muted" });
   const range = el("span", { class: "cnb-table-range" });
   const sizes = el("select", { "aria-label": "Rows per page", onchange: () => resize(Number(sizes.value)) });

@@ -4,7 +4,16 @@ import { cellTitle } from "./table_cell.js";
 import { el } from "./common.js";
 
 /** Kind -> least and greatest width in pixels. */
-const WIDTHS = { id: [84, 200], document: [260, 420], text: [84, 240], number: [76, 170], bool: [64, 140], date: [104, 170], list: [110, 240], distance: [132, 176] };
+const WIDTHS = {
+  id: [84, 200],
+  document: [260, 420],
+  text: [84, 240],
+  number: [76, 170],
+  bool: [64, 140],
+  date: [104, 170],
+  list: [110, 240],
+  distance: [132, 176],
+};
 const LEAST = 48;
 const STEP = 16;
 const CHARACTER = 8;
@@ -66,7 +75,12 @@ export function edge(header, column, widths, changed) {
     handle.addEventListener("pointermove", move);
     handle.addEventListener("lostpointercapture", () => handle.removeEventListener("pointermove", move), { once: true });
   };
-  return el("span", { class: "cnb-table-edge", onpointerdown: start, onclick: (event) => event.stopPropagation(), ondblclick: () => (widths.forget(column), changed()) });
+  return el("span", {
+    class: "cnb-table-edge",
+    onpointerdown: start,
+    onclick: (event) => event.stopPropagation(),
+    ondblclick: () => (widths.forget(column), changed()),
+  });
 }
 
 /** Widen or narrow a column by Alt and an arrow; returns whether the key was that. */

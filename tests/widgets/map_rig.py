@@ -44,8 +44,8 @@ class MapPage:
         """Wait until nothing moves and everything that was set has arrived."""
         self.wait("points", len(self.widget._drawing.cloud))
         self.page.wait_for_timeout(60)
+        self.wait("drawn", "true")
         self.wait("moving", "false")
-        self.page.wait_for_timeout(60)
 
     @property
     def box(self) -> dict[str, float]:

@@ -185,8 +185,8 @@ export class Scene {
         gl.bufferData(gl.ARRAY_BUFFER, points[name], gl.DYNAMIC_DRAW);
       }
       if (name === "looks") {
-        gl.bindBuffer(gl.ARRAY_BUFFER, this.#made.buffers.raised);
-        gl.bufferData(gl.ARRAY_BUFFER, points.raised, gl.DYNAMIC_DRAW);
+        gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, this.#made.buffers.raised);
+        gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, points.raised, gl.DYNAMIC_DRAW);
       }
     }
   }

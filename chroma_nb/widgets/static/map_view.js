@@ -247,7 +247,9 @@ export class MapView {
   // Drawing
 
   wish() {
-    if (!this.#wished && !this.closed) this.#wished = requestAnimationFrame((now) => this.#step(now));
+    if (this.#wished || this.closed) return;
+    this.root.dataset.drawn = "false";
+    this.#wished = requestAnimationFrame((now) => this.#step(now));
   }
 
   #step(now) {
@@ -259,6 +261,7 @@ export class MapView {
       if (share === 1) this.#flights.delete(name);
     }
     this.#draw();
+    this.root.dataset.drawn = "true";
     if (this.#flights.size) this.wish();
   }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.filters import Filter
 from chroma_nb.http.call import DEFAULT_DATABASE, DEFAULT_TENANT
 from chroma_nb.http.message import RULES_HEADER
@@ -19,7 +18,7 @@ from chroma_nb.widgets.request import (
     notes_for,
     of_texts,
     paragraphs,
-    refuse_instants,
+    refuse_foreign,
     variable,
     vectors_source,
 )
@@ -75,9 +74,8 @@ def in_chromadb(request: Request, connection: Connection) -> str:
     InvalidArgumentError
         The client cannot say the filter.
     """
-    refuse_instants(request.filter, "chromadb's Python client")
+    refuse_foreign(request.filter, "chromadb's Python client")
     filters = divided(request.filter)
-    _refuse_patterns(dicts_of(filters)[0])
     before, asked, after = _chromadb_queries(request)
     call = _call(f"found = collection.{_verb(request)}", {**asked, **_filters(filters), "include": written(list(request.include))})
     guide = lacks_are_left_out(request.filter)
@@ -148,18 +146,3 @@ def _call(target: str, arguments: Mapping[str, str]) -> str:
         return line
     body = "".join("    " + each.replace("\n", "\n    ") + ",\n" for each in given)
     return f"{target}(\n{body})"
-
-
-def _refuse_patterns(where: object) -> None:
-    """Refuse a ``$regex`` inside ``where``: chromadb looks through filters before it sends them, and knows it in ``where_document`` only."""
-    if isinstance(where, Mapping):
-        for key, value in where.items():
-            if key in ("$regex", "$not_regex"):
-                raise InvalidArgumentError(
-                    f"chromadb's Python client takes {key} in where_document only, and here it is joined with tests of metadata by"
-                    " $or; copy it as Python (chroma_nb), JavaScript or curl, which take it"
-                )
-            _refuse_patterns(value)
-    elif isinstance(where, list):
-        for value in where:
-            _refuse_patterns(value)

@@ -25,7 +25,7 @@ from chroma_nb.widgets.request import (
     notes_for,
     of_texts,
     paragraphs,
-    refuse_instants,
+    refuse_foreign,
     variable,
     vectors_source,
 )
@@ -41,7 +41,7 @@ def in_javascript(request: Request, connection: Connection) -> str:
     InvalidArgumentError
         JavaScript cannot hold a value of the filter.
     """
-    refuse_instants(request.filter, "chromadb's JavaScript client")
+    refuse_foreign(request.filter, "chromadb's JavaScript client")
     _refuse_large_integers(request.filter)
     guide = lacks_are_left_out(request.filter)
     before, asked, after = _queries(request)

@@ -13,7 +13,7 @@ import numpy as np
 import orjson
 
 from chroma_nb.errors import InvalidArgumentError
-from chroma_nb.filters import EVERYTHING, OPERATORS, Filter, both, describe, split, to_dict
+from chroma_nb.filters import EVERYTHING, OPERATORS, Filter, both, describe, parse_filter, split, to_dict
 from chroma_nb.http.call import DEFAULT_DATABASE, DEFAULT_TENANT
 from chroma_nb.http.session import leaves, operands
 from chroma_nb.records import Vectors
@@ -110,12 +110,22 @@ def paragraphs(*blocks: str) -> str:
     return "\n\n".join(block for block in blocks if block)
 
 
-def refuse_instants(filter: Filter, speaker: str) -> None:  # noqa: A002 - the field's name
-    """Refuse a filter that compares datetimes, for clients that cannot."""
+def refuse_foreign(filter: Filter, speaker: str) -> None:  # noqa: A002 - the field's name
+    """Refuse a filter that Chroma's own clients do not send: they look through filters, and know neither datetimes nor all of ours.
+
+    Raises
+    ------
+    InvalidArgumentError
+        The message names the test, and where it can be said.
+    """
+    cure = "copy it as Python (chroma_nb) or as curl, which can"
     for leaf in leaves(filter):
         if any(isinstance(value, Instant) for value in operands(leaf)):
+            raise InvalidArgumentError(f"{speaker} cannot compare datetimes ({describe(leaf, 80)}); {cure}")
+    for leaf in leaves(parse_filter(dicts_of(filter)[0])):
+        if leaf.op in ("$regex", "$not_regex"):
             raise InvalidArgumentError(
-                f"{speaker} cannot compare datetimes ({describe(leaf, 80)}); copy it as Python (chroma_nb) or as curl, which can"
+                f"{speaker} cannot join a pattern with tests of metadata by $or: it takes {leaf.op} in where_document only; {cure}"
             )
 
 

@@ -7,6 +7,7 @@ as markup. No scripts, no links, no styles or attribute names from outside.
 
 from __future__ import annotations
 
+import base64
 import html
 import re
 from collections.abc import Iterable, Sequence
@@ -106,6 +107,12 @@ def card(title: object, subtitle: object = "", *body: object) -> Html:
     """Return a framed block: a bold `title`, a muted `subtitle`, and `body` below."""
     heading = element("div", element("strong", title), " ", element("span", subtitle, style=_MUTED), dir="auto")
     return element("div", heading, *body, style=_CARD, **{"class": _NO_MATH})
+
+
+def picture(png: bytes, alternative: str) -> Html:
+    """Return a PNG image inside the page, with the text that is read where it is not seen."""
+    source = "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+    return Html(f'<img src="{source}" alt="{esc(alternative)}" style="max-width:100%;height:auto">')
 
 
 def folded(summary: object, *body: object) -> Html:

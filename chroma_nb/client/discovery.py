@@ -125,6 +125,14 @@ class DiscoveryVerbs(CollectionSteps):
         op = ops.Columns(self._info.id, _keys(keys), arguments.parse_filter(where, where_document, self.dialect))
         return frames.frame_of_table((yield from ask(op)), attrs=self._attributes())
 
+    @verb
+    def version(self) -> Steps[int]:
+        """Return a number that grows with every change of the records: what was worked out from them holds until it changes.
+
+        Chroma's own server has no such number; there it is the number of records.
+        """
+        return (yield from self._refreshed()).version
+
     @stream
     def scan(
         self,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from chroma_nb.records import Vectors
     from chroma_nb.results import Summary
     from chroma_nb.widgets.builder import QueryBuilder, Source
+    from chroma_nb.widgets.explorer import Explorer
     from chroma_nb.widgets.request import Connection
 
 _ASKED = ("documents", "metadatas", "distances")
@@ -84,6 +85,96 @@ class ExploringVerbs(CollectionSteps, Sync):
             n_results=n_results,
             limit=limit,
             include=include,
+        )
+
+    def explore(
+        self,
+        color: str | None = None,
+        *,
+        size: str | None = None,
+        method: str = "umap",
+        n_components: int = 2,
+        coordinates: Any = None,
+        where: Mapping[str, Any] | None = None,
+        where_document: Mapping[str, Any] | None = None,
+        n_results: int = 10,
+        labels: bool = True,
+        images: Any = None,
+        seed: int | None = 42,
+        options: Mapping[str, Any] | None = None,
+        height: int = 560,
+    ) -> Explorer:
+        """Return an explorer: a map, a question box, a filter and a table that follow each other, and a selection that is a variable.
+
+        The map is there at once, by principal components; UMAP refines it in the background and is kept in the store for the next
+        time. ``explorer.wait()`` waits for it.
+
+        Parameters
+        ----------
+        color : str, optional
+            A metadata key, ``"cluster"``, or ``"distance"`` (to the question).
+        size : str, optional
+            A metadata key with numbers, which the markers' areas show.
+        method : {"umap", "pca"}
+            The layout, as for `project`.
+        n_components : {2, 3}
+            A flat map, or one to turn.
+        coordinates : DataFrame or array-like (n, 2 or 3), optional
+            A layout of your own: columns ``x``, ``y`` (and ``z``) by id, or rows in collection order.
+        where, where_document
+            The filter to begin with: matching records stand out, and questions look among them only.
+        n_results : int
+            Hits of a question.
+        labels : bool
+            Name clusters on the map by the words that set their documents apart.
+        images : str or callable, optional
+            Where a record's picture is: a metadata key (a path, a data URI or base64), or a function of the record; by default its uri.
+            Nothing is fetched from other machines.
+        seed : int or None
+            Makes UMAP reproducible; None lets it use all processors.
+        options : dict, optional
+            Of the method: ``{"n_neighbors": 30}``.
+        height : int
+            Of the map, pixels.
+
+        Returns
+        -------
+        Explorer
+            Shows itself in a cell. ``selection`` is a DataFrame of what is selected, ``hits`` of what the last question found; ``ask``,
+            ``select``, ``tag``, ``refresh``, ``to_html`` and others do from Python what the page does.
+
+        Examples
+        --------
+        >>> import chroma_nb
+        >>> client = chroma_nb.EphemeralClient()
+        >>> collection = client.get_or_create_collection("doc-explore", embedding_function=None)
+        >>> collection.add(["a", "b", "c"], embeddings=[[1, 0], [0, 1], [1, 1]], metadatas=[{"year": y} for y in (1999, 2024, 2025)])
+        >>> explorer = collection.explore("year", method="pca")
+        >>> explorer.select(where={"year": {"$gt": 2000}})
+        >>> explorer.selection["year"].to_dict()
+        {'b': 2024, 'c': 2025}
+        >>> explorer.close()
+        >>> client.delete_collection("doc-explore")
+        """
+        need("anywidget", "the explorer")
+        need("ipywidgets", "the explorer")
+        from chroma_nb.widgets.explorer import Explorer
+
+        return Explorer(
+            self,
+            color=color,
+            size=size,
+            method=method,
+            n_components=n_components,
+            coordinates=coordinates,
+            where=where,
+            where_document=where_document,
+            n_results=n_results,
+            labels=labels,
+            images=images,
+            seed=seed,
+            options=options,
+            height=height,
         )
 
     def _widget_source(self) -> Source:

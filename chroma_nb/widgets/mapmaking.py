@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chroma_nb.errors import ChromaError
+from chroma_nb.viz.projection import METRIC_OF_SPACE, ProjectionSpec
 from chroma_nb.widgets.points import Points
 
 if TYPE_CHECKING:
@@ -40,6 +41,10 @@ class Wish:
     fit_again: bool = False
     """Fit a new layout even where new records could be placed into the old one."""
 
+    def __post_init__(self) -> None:
+        """Check everything, so that a mistake is told where it was made and not by a thread."""
+        ProjectionSpec.of(self.method, self.n_components, seed=self.seed, **self.options)
+
 
 @dataclass(frozen=True, eq=False)
 class Clusters:
@@ -58,6 +63,12 @@ class Clusters:
     codes: NDArray[np.int32]
     labels: list[str]
     anchors: NDArray[np.float32]
+
+    def moved(self, places: NDArray[np.float32]) -> Clusters:
+        """Return the same groups of points at other places."""
+        from chroma_nb.viz.clusters import anchors
+
+        return replace(self, anchors=anchors(places, self.codes))
 
 
 class Listener(Protocol):
@@ -217,8 +228,7 @@ def trust_of(collection: Any, points: Points, *, seed: int | None) -> Trust:
     from chroma_nb.viz.trust import trust
 
     sample = collection.sample(_TRUSTED_ON, seed=seed or 0, include=["embeddings"])
-    rows = points.ids.get_indexer(sample.index)
+    rows = points.located(sample.index)
     known = rows >= 0
     vectors = np.stack(sample["embedding"].to_numpy()[known])
-    metric = "cosine" if collection.space == "cosine" else "euclidean"
-    return trust(vectors, points.places[rows[known]], metric=metric, seed=seed or 0)
+    return trust(vectors, points.places[rows[known]], metric=METRIC_OF_SPACE[collection.space], seed=seed or 0)

@@ -18,9 +18,11 @@ from chroma_nb_extension.refusal import Refused
 _PORT = r"(?::[0-9]{1,5})?"
 _BY_KERNEL = re.compile(rf"k/({KERNEL_ID}){_PORT}(/.*)?")
 _DEFAULT = re.compile(rf"default{_PORT}(/.*)?")
-_PORT_AFTER = re.compile(r"(.*):[0-9]{1,5}")
+_PORT_AFTER = re.compile(r":[0-9]{1,5}\Z")
 _API = re.compile(r"/api/v[12](?:/.*)?|/(?:docs|openapi\.json)?")
 _PATH = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/]|%[0-9A-Fa-f]{2})*")
+_STEP = re.compile(r"(?:\A|[/\\])\.\.?(?:[/\\]|\Z)")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _QUERY = re.compile(r"[!-~]*")
 _SECRETS: Final = frozenset({"token", "_xsrf"})
 """Query parameters that are Jupyter's business and nobody else's."""
@@ -82,8 +84,8 @@ def by_notebook(tail: str, paths: Iterable[str]) -> tuple[str, str]:
 
 
 def _port_of(name: str) -> str:
-    found = _PORT_AFTER.fullmatch(name)
-    return name[len(found[1]) :] if found else ""
+    found = _PORT_AFTER.search(name)
+    return found[0] if found else ""
 
 
 def default(tail: str) -> str:
@@ -111,8 +113,8 @@ def checked(rest: str) -> str:
     path = rest or "/"
     if not _PATH.fullmatch(path):
         raise Refused(400, "the path has characters that must be percent-encoded")
-    names = [unquote(piece, errors="replace") for piece in path.split("/")]
-    if any(name in (".", "..") or any(ord(sign) < 0x20 or ord(sign) == 0x7F for sign in name) for name in names):
+    decoded = unquote(path, errors="replace")
+    if _STEP.search(decoded) or _CONTROL.search(decoded):
         raise Refused(400, "the path has '.', '..' or a control character as a name")
     if not _API.fullmatch(path):
         raise Refused(404, "unknown path; after the kernel come /api/v1, /api/v2, /docs or /openapi.json")

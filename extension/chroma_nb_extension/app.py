@@ -10,7 +10,7 @@ from jupyter_server.extension.application import ExtensionApp, ExtensionAppJinja
 from traitlets import Bool, Dict, Float, Integer, List, Unicode, default
 
 from chroma_nb_extension.addresses import spellings
-from chroma_nb_extension.handlers import Servers
+from chroma_nb_extension.handlers import Nowhere, Servers
 from chroma_nb_extension.kernels import Kernels
 from chroma_nb_extension.pages import JINJA_OPTIONS, Overview, Table
 from chroma_nb_extension.proxy import ByKernel, ByNotebook, TheOnly
@@ -28,6 +28,7 @@ _ROUTES: Final = (
     (r"default(?:[:/].*)?", TheOnly),
     (r"ui/?", Overview),
     (r"ui/collection", Table),
+    (r".*", Nowhere),
 )
 """Path below ``{base_url}/chroma-nb/`` as a regular expression -> who answers."""
 _ANYWHERE = ("", "0.0.0.0", "*", "::")  # noqa: S104 - compared with, not bound

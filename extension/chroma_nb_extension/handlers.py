@@ -107,6 +107,22 @@ class Servers(Door):
         await self.get()  # type: ignore[misc]
 
 
+class Nowhere(Door):
+    """Every other path below ``chroma-nb/``."""
+
+    async def prepare(self) -> None:  # type: ignore[override]
+        """Say what there is.
+
+        Raises
+        ------
+        web.HTTPError
+            Always.
+        """
+        await super().prepare()
+        await self.permit("read")
+        raise Refused(404, "unknown path; below chroma-nb/ there are servers, k/<kernel id>/, s/<notebook path>/, default/ and ui")
+
+
 def described(serving: Serving, base_url: str) -> dict[str, Any]:
     """Return what the list says of one kernel."""
     record = serving.record

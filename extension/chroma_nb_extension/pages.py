@@ -59,6 +59,11 @@ class Page(Discreet):
         own = f"'nonce-{getattr(self, '_nonce', '')}'"
         return f"default-src 'none'; style-src {own}; script-src {own}; form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
 
+    @web.authenticated
+    async def head(self) -> None:
+        """Write the headers of the page."""
+        await self.get()  # type: ignore[misc]
+
     def show(self, template: str, **values: Any) -> None:
         """Write a page."""
         self.set_header("Content-Type", "text/html; charset=utf-8")

@@ -70,14 +70,16 @@ class Proxy(Door):
         Raises
         ------
         web.HTTPError
-            It is not let in, or there is nowhere to go.
+            The client asked first whether it may send its body, and it may not.
         """
         try:
             await self._admit()
         except web.HTTPError as refusal:
-            if not self._has_body or "Expect" in self.request.headers:
+            if "Expect" in self.request.headers:
+                self.set_header("Connection", "close")
                 raise
-            # Said after the body has arrived, and been dropped: a connection that is closed on a client while it sends loses the reply.
+            # Said when the whole request has arrived, its body dropped: until then tornado would close the connection, which a client
+            # that still sends, or sends the next request at once, meets before it has read the reply.
             self._refusal = refusal
 
     @property

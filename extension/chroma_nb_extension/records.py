@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import platform
 import re
 import secrets
 import stat
@@ -27,8 +28,7 @@ KERNEL_ID: Final = r"[0-9A-Za-z_]{1,40}(?:-[0-9A-Za-z_]{1,40}){4}"
 _MOST = 1 << 16
 _LOOPBACK: Final = ("127.0.0.1", "::1")
 _FOREIGN = 0o077
-_KERNEL = re.compile(rf"kernel-({KERNEL_ID})\.json")
-_SERVER = re.compile(r"server-([0-9]{1,10})\.json")
+_NAME = re.compile(rf"kernel-{KERNEL_ID}\.json|server-[0-9]{{1,10}}\.json")
 _SECRET = re.compile(r"[!-~]{16,512}")
 _NONCE = re.compile(r"[0-9a-f]{8,128}")
 
@@ -107,22 +107,10 @@ class Records:
 
     def forget_dead(self, known: Iterable[str]) -> None:
         """Delete records of processes that are no more; those of the kernels in `known` stay, to tell what became of them."""
-        kept = set(known)
-
-        def is_dead(name: str) -> bool:
-            if server := _SERVER.fullmatch(name):
-                return not check_pid(int(server[1]))
-            kernel = _KERNEL.fullmatch(name)
-            if kernel is None or kernel[1] in kept:
-                return False
-            with contextlib.suppress(UnfitRecordError):
-                record = self.of(kernel[1])
-                return record is not None and not record.alive
-            return False
-
+        kept = {f"kernel-{kernel_id}.json" for kernel_id in known}
         with contextlib.suppress(OSError):
             for path in self.folder.iterdir():
-                if is_dead(path.name):
+                if _NAME.fullmatch(path.name) and path.name not in kept and _is_of_the_dead(path):
                     with contextlib.suppress(OSError):
                         path.unlink()
 
@@ -136,7 +124,14 @@ class Records:
         """
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.folder.chmod(0o700)
-        content = {"schema": SCHEMA, "pid": os.getpid(), "url": url, "base_url": base_url, "version": version}
+        content = {
+            "schema": SCHEMA,
+            "pid": os.getpid(),
+            "url": url,
+            "base_url": base_url,
+            "version": version,
+            "machine": platform.node(),
+        }
         passing = self.folder / f".{self._own.name}.{secrets.token_hex(8)}"
         handle = os.open(passing, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with open(handle, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor has no path
@@ -150,13 +145,26 @@ class Records:
 
     def _content(self, kernel_id: str) -> bytes:
         _check(os.lstat(self.folder), stat.S_ISDIR, "its folder")
-        handle = os.open(self.folder / f"kernel-{kernel_id}.json", os.O_RDONLY | _FLAGS)
-        with open(handle, "rb") as file:  # noqa: PTH123 - as above
-            _check(os.fstat(handle), stat.S_ISREG, "it")
-            content = file.read(_MOST + 1)
-        if len(content) > _MOST:
-            raise UnfitRecordError(f"it is larger than {_MOST >> 10} KiB")
-        return content
+        return _read(self.folder / f"kernel-{kernel_id}.json")
+
+
+def _read(path: Path) -> bytes:
+    handle = os.open(path, os.O_RDONLY | _FLAGS)
+    with open(handle, "rb") as file:  # noqa: PTH123 - as above
+        _check(os.fstat(handle), stat.S_ISREG, "it")
+        content = file.read(_MOST + 1)
+    if len(content) > _MOST:
+        raise UnfitRecordError(f"it is larger than {_MOST >> 10} KiB")
+    return content
+
+
+def _is_of_the_dead(path: Path) -> bool:
+    try:
+        said = json.loads(_read(path))
+        # Machines may share a runtime directory, and a process id means another process on each.
+        return said["machine"] == platform.node() and not check_pid(int(said["pid"]))
+    except (OSError, UnfitRecordError, ValueError, TypeError, KeyError):
+        return False
 
 
 # Not through a link, and not waiting for a pipe's other end. Neither exists on Windows.

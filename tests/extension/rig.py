@@ -131,6 +131,7 @@ class Jupyter:
     folder: Path
     process: subprocess.Popen[bytes]
     kernels: list[Kernel] = field(default_factory=list)
+    _client: httpx.Client = field(default_factory=lambda: httpx.Client(trust_env=False, timeout=_PATIENCE), repr=False)
 
     @classmethod
     @contextlib.contextmanager
@@ -198,9 +199,10 @@ class Jupyter:
         return {"Authorization": f"token {self.token}"}
 
     def ask(self, method: str, path: str, *, authorized: bool = True, **options: Any) -> httpx.Response:
-        """Send a request to a path below the base URL, with the token unless told otherwise."""
+        """Send a request to a path below the base URL, with the token unless told otherwise; never with cookies of earlier ones."""
         headers = {**(self.headers if authorized else {}), **options.pop("headers", {})}
-        return httpx.request(method, f"{self.url}{path}", headers=headers, **{"timeout": _PATIENCE, "trust_env": False, **options})
+        self._client.cookies.clear()
+        return self._client.request(method, f"{self.url}{path}", headers=headers, **options)
 
     def kernel(self, notebook: str = "a.ipynb") -> Kernel:
         """Open a notebook: start a kernel with a session of this path."""
@@ -214,6 +216,7 @@ class Jupyter:
         """End the server; it ends its kernels."""
         for kernel in self.kernels:
             kernel.disconnect()
+        self._client.close()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:

@@ -11,8 +11,10 @@ import contextlib
 import hashlib
 import json
 import os
+import platform
 import re
 import secrets
+import socket
 import socketserver
 import tempfile
 import threading
@@ -27,7 +29,7 @@ SECRET = "5ecret-of-the-record-" + "x" * 20
 PIECE = bytes(range(256)) * 256
 
 
-def content_of_record(kernel_id: str, **changes: Any) -> dict[str, Any]:
+def content_of_record(kernel_id: str, /, **changes: Any) -> dict[str, Any]:
     """Return a record as a kernel writes it, with `changes`."""
     return {
         "schema": 1,
@@ -42,6 +44,7 @@ def content_of_record(kernel_id: str, **changes: Any) -> dict[str, Any]:
         "place": ":memory:",
         "read_only": False,
         "version": "0.1.0",
+        "machine": platform.node(),
         **changes,
     }
 
@@ -68,6 +71,7 @@ class Upstream:
 
         connection = Path(get_connection_file())
         self.seen: list[dict[str, Any]] = []
+        self.connections: list[socket.socket] = []
         self.gone = 0
         """Replies that the other side did not wait for."""
         if tcp:
@@ -83,9 +87,12 @@ class Upstream:
         self.record = write_record(connection.parent, content)
 
     def stop(self) -> None:
-        """Listen no more; the record stays, as after a kill."""
+        """Listen no more and close all connections; the record stays, as after a kill."""
         self._server.shutdown()
         self._server.server_close()
+        for connection in self.connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Tcp(socketserver.ThreadingTCPServer):
@@ -99,10 +106,14 @@ class _Unix(socketserver.ThreadingUnixStreamServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Answers ``/api/v2/...`` by the last name of the path."""
+    """Answers by the last name of the path, or by what stands after ``do=`` in the query."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = False
+
+    def setup(self) -> None:
+        super().setup()
+        self.server.upstream.connections.append(self.connection)  # type: ignore[attr-defined]
 
     def log_message(self, *_: Any) -> None:
         """Say nothing: what a thread prints would land in a cell."""
@@ -110,7 +121,7 @@ class _Handler(BaseHTTPRequestHandler):
     def answer(self) -> None:
         parts = urlsplit(self.path)
         query = dict(parse_qsl(parts.query))
-        action = getattr(self, f"_{parts.path.rstrip('/').rpartition('/')[2]}", self._echo)
+        action = getattr(self, f"_{query.get('do') or parts.path.rstrip('/').rpartition('/')[2]}", self._echo)
         with contextlib.suppress(ConnectionError):
             action(query)
             return

@@ -1,0 +1,269 @@
+"""Nothing but this user's own kernels is ever connected to, whatever a record or a path says."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.extension.conftest import BASE
+from tests.extension.rig import Jupyter, Kernel
+from tests.extension.upstream import SECRET, content_of_record, write_record
+
+MINE = "3f182048-649e-459d-944d-003ed280b6d4"
+
+
+class Decoy:
+    """Listens on a port and a unix socket of this machine, answers everyone, and counts."""
+
+    def __init__(self, folder: Path) -> None:
+        self.calls = 0
+        self.path = str(folder / "decoy")
+        unix = socket.socket(socket.AF_UNIX)
+        unix.bind(self.path)
+        tcp = socket.create_server(("127.0.0.1", 0))
+        self.port = tcp.getsockname()[1]
+        self._sockets = (unix, tcp)
+        unix.listen()
+        for each in self._sockets:
+            threading.Thread(target=self._answer, args=(each,), daemon=True).start()
+
+    def _answer(self, listening: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            self.calls += 1
+            connection.recv(1 << 16)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+            connection.close()
+
+    def close(self) -> None:
+        for each in self._sockets:
+            each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+
+@pytest.fixture
+def decoy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Decoy]:
+    made = Decoy(tmp_path_factory.mktemp("d"))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def idle(jupyter: Jupyter) -> Kernel:
+    """Start a kernel that serves nothing; the tests write its record."""
+    return jupyter.kernel("idle.ipynb")
+
+
+@pytest.fixture
+def refused(jupyter: Jupyter, idle: Kernel) -> Iterator[Callable[[], None]]:
+    """Return a check that the kernel counts as one that does not serve, on every way to it. What was written goes away afterwards."""
+    path = jupyter.runtime / "chroma_nb" / f"kernel-{idle.id}.json"
+
+    def check() -> None:
+        for route in (f"k/{idle.id}", "s/idle.ipynb", "default"):
+            for verb in ("GET", "POST"):
+                response = jupyter.ask(verb, f"chroma-nb/{route}/api/v2")
+                assert response.status_code in (404, 410)
+                assert SECRET not in response.text
+        listed = jupyter.ask("GET", "chroma-nb/servers").json()
+        assert all(each["state"] == "gone" for each in listed)
+        jupyter.ask("GET", "chroma-nb/ui").raise_for_status()
+
+    yield check
+    path.unlink(missing_ok=True)
+    assert "Traceback" not in jupyter.log
+
+
+def test_a_true_record_leads_to_its_server(jupyter: Jupyter, idle: Kernel, decoy: Decoy) -> None:
+    for address in ({"port": decoy.port}, {"socket": decoy.path, "host": None, "port": None}):
+        path = write_record(jupyter.runtime, content_of_record(idle.id, **address))
+        assert jupyter.ask("GET", f"chroma-nb/k/{idle.id}/api/v2").json() == {}
+        path.unlink()
+    assert decoy.calls == 2
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"host": "localhost"},
+        {"host": "0.0.0.0"},
+        {"host": "127.0.0.2"},
+        {"host": "127.1"},
+        {"host": "::ffff:127.0.0.1"},
+        {"host": "127.0.0.1@127.0.0.1"},
+        {"host": "127.0.0.1/"},
+        {"host": "10.0.0.1"},
+        {"host": ["127.0.0.1"]},
+        {"host": None},
+        {"port": "PORT"},
+        {"port": True},
+        {"port": 0},
+        {"port": 65_536},
+        {"port": 1.5},
+        {"socket": "DECOY"},  # besides host and port
+        {"socket": "relative", "host": None, "port": None},
+        {"socket": "DECOY\0x", "host": None, "port": None},
+        {"socket": "/etc/passwd", "host": None, "port": None},
+        {"socket": "/nowhere/at/all", "host": None, "port": None},
+        {"socket": ["DECOY"], "host": None, "port": None},
+        {"kernel_id": MINE},
+        {"schema": 2},
+        {"schema": None},
+        {"secret": ""},
+        {"secret": "x" * 20 + "\r\nHost: evil"},
+        {"secret": None},
+        {"nonce": "../../x"},
+        {"pid": "1"},
+        {"pid": -1},
+        {"pid": 2**40},
+        {"pid": 2**22 + 5},
+        {"read_only": "no"},
+        {"place": None},
+        {"padding": "x" * (1 << 16)},
+    ],
+    ids=repr,
+)
+def test_a_record_that_says_something_else_leads_nowhere(
+    jupyter: Jupyter, idle: Kernel, decoy: Decoy, refused: Callable[[], None], changes: dict[str, Any]
+) -> None:
+    said = {"port": decoy.port, **changes}
+    for name, value in said.items():
+        if value == "PORT":
+            said[name] = str(decoy.port)
+        elif isinstance(value, str):
+            said[name] = value.replace("DECOY", decoy.path)
+    write_record(jupyter.runtime, content_of_record(idle.id, **said), f"kernel-{idle.id}.json")
+    refused()
+    assert decoy.calls == 0
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"null", b"{", b"\xff\xfe", b"1" * 5000, b'{"schema": 1}'], ids=repr)
+def test_a_record_that_is_none_leads_nowhere(jupyter: Jupyter, idle: Kernel, refused: Callable[[], None], content: bytes) -> None:
+    write_record(jupyter.runtime, content, f"kernel-{idle.id}.json")
+    refused()
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o666, 0o700 | 0o001])
+def test_a_record_that_others_may_touch_leads_nowhere(
+    jupyter: Jupyter, idle: Kernel, decoy: Decoy, refused: Callable[[], None], mode: int
+) -> None:
+    write_record(jupyter.runtime, content_of_record(idle.id, port=decoy.port), mode=mode)
+    refused()
+    assert decoy.calls == 0
+
+
+def test_a_record_elsewhere_leads_nowhere(
+    jupyter: Jupyter, idle: Kernel, decoy: Decoy, refused: Callable[[], None], tmp_path: Path
+) -> None:
+    path = jupyter.runtime / "chroma_nb" / f"kernel-{idle.id}.json"
+    real = write_record(tmp_path, content_of_record(idle.id, port=decoy.port), "real.json")
+    for target in (real, Path("/dev/zero"), tmp_path):
+        path.symlink_to(target)
+        refused()
+        path.unlink()
+    os.mkfifo(path, 0o600)
+    refused()
+    path.unlink()
+    path.mkdir(0o700)
+    refused()
+    path.rmdir()
+    assert decoy.calls == 0
+
+
+def test_a_socket_through_a_link_leads_nowhere(
+    jupyter: Jupyter, idle: Kernel, decoy: Decoy, refused: Callable[[], None], tmp_path: Path
+) -> None:
+    (tmp_path / "link").symlink_to(decoy.path)
+    write_record(jupyter.runtime, content_of_record(idle.id, socket=str(tmp_path / "link"), host=None, port=None))
+    refused()
+    assert decoy.calls == 0
+
+
+def test_a_folder_that_others_may_touch_leads_nowhere(jupyter: Jupyter, idle: Kernel, decoy: Decoy, refused: Callable[[], None]) -> None:
+    folder = jupyter.runtime / "chroma_nb"
+    write_record(jupyter.runtime, content_of_record(idle.id, port=decoy.port))
+    for mode in (0o755, 0o770, 0o701):
+        folder.chmod(mode)
+        refused()
+    folder.chmod(0o700)
+    aside = folder.rename(folder.with_name("aside"))
+    folder.symlink_to(aside)
+    refused()
+    folder.unlink()
+    aside.rename(folder)
+    assert decoy.calls == 0
+
+
+@pytest.mark.skipif(os.name != "posix" or os.getuid() != 0, reason="only the administrator can make a file somebody else's")
+def test_what_belongs_to_somebody_else_leads_nowhere(jupyter: Jupyter, idle: Kernel, decoy: Decoy, refused: Callable[[], None]) -> None:
+    path = write_record(jupyter.runtime, content_of_record(idle.id, port=decoy.port))
+    for theirs in (path, path.parent):
+        os.chown(theirs, 12_345, -1)
+        refused()
+        os.chown(theirs, os.getuid(), -1)
+    write_record(jupyter.runtime, content_of_record(idle.id, socket=decoy.path, host=None, port=None))
+    os.chown(decoy.path, 12_345, -1)
+    refused()
+    assert decoy.calls == 0
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "k/{id}/../../../../etc/passwd",
+        "k/{id}/%2e%2e/%2e%2e/api/kernels",
+        "k/{id}/api/v2/..%2f..%2f",
+        "k/{id}/api/v2/%00",
+        "k/{id}//127.0.0.1:{port}/api/v2",
+        "k/{id}/http://127.0.0.1:{port}/api/v2",
+        "k/{id}@127.0.0.1:{port}/api/v2",
+        "k/{id}%40127.0.0.1:{port}/api/v2",
+        "k/127.0.0.1:{port}/api/v2",
+        "k/..%2Fkernel-{id}/api/v2",
+        "k/%2e%2e/k/{id}/api/v2",
+        "s/..%2Fidle.ipynb/api/v2",
+        "s/http://127.0.0.1:{port}/api/v2",
+        "default:{port}@127.0.0.1/api/v2",
+        "default/api/v2\\..\\..",
+        "{port}/api/v2",
+    ],
+)
+def test_a_path_leads_nowhere_but_into_the_api(jupyter: Jupyter, idle: Kernel, decoy: Decoy, path: str) -> None:
+    record = write_record(jupyter.runtime, content_of_record(idle.id, socket=decoy.path, host=None, port=None))
+    try:
+        for written in (f"{BASE}chroma-nb/{path}", f"http://127.0.0.1:{{port}}{BASE}chroma-nb/k/{{id}}/api/v2"):
+            assert _status(jupyter, written.format(id=idle.id, port=decoy.port)) in (400, 403, 404)
+        assert decoy.calls == 0
+    finally:
+        record.unlink()
+
+
+def test_a_port_in_the_path_means_nothing(jupyter: Jupyter, idle: Kernel, decoy: Decoy) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        other.settimeout(0.2)
+        record = write_record(jupyter.runtime, content_of_record(idle.id, socket=decoy.path, host=None, port=None))
+        for route in (f"k/{idle.id}", "s/idle.ipynb", "default"):
+            assert jupyter.ask("GET", f"chroma-nb/{route}:{other.getsockname()[1]}/api/v2").json() == {}
+        with pytest.raises(TimeoutError):
+            other.accept()
+        record.unlink()
+    assert decoy.calls == 3
+
+
+def _status(jupyter: Jupyter, target: str) -> int:
+    """Send a request whose first line is exactly this; return the reply's status."""
+    parts = urlsplit(jupyter.url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=30) as connection:
+        headers = f"Host: {parts.netloc}\r\nAuthorization: token {jupyter.token}\r\nConnection: close\r\n\r\n"
+        connection.sendall(f"GET {target} HTTP/1.1\r\n{headers}".encode())
+        return int(connection.makefile("rb").readline().split()[1])

@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import orjson
-
 from chroma_nb import frames, ops
-from chroma_nb.client import arguments
-from chroma_nb.client.steps import CollectionSteps
+from chroma_nb.client.layouts import LayoutSteps
 from chroma_nb.client.verb import Steps, ask, verb
 from chroma_nb.errors import InvalidArgumentError, InvalidTypeError, did_you_mean
-from chroma_nb.filters import EVERYTHING
-from chroma_nb.progress import Bar
-from chroma_nb.results import GetResult, Layout
+from chroma_nb.results import Layout
 
 if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
-_LAYOUT_PAGE = 5000
-_LAYOUT_BAR_FROM = 1000
 
-
-class MapVerbs(CollectionSteps):
+class MapVerbs(LayoutSteps):
     """Projections, kept in the store, and figures of them."""
 
     @verb
@@ -40,6 +31,8 @@ class MapVerbs(CollectionSteps):
         *,
         sample: int | None = None,
         seed: int | None = 42,
+        place_new: bool = False,
+        on_progress: Callable[[float], Any] | None = None,
         show_progress: bool | None = None,
         **options: Any,
     ) -> Steps[pd.DataFrame]:
@@ -56,6 +49,13 @@ class MapVerbs(CollectionSteps):
             Lay out so many records, drawn by `seed`.
         seed : int or None
             Makes UMAP reproducible; None lets it use all processors.
+        place_new : bool
+            Go on with the layout that is kept although the data has changed since: its records stay where they are, new and
+            re-embedded ones go where their nearest neighbours are. That takes moments, where a new layout takes minutes and moves
+            everything. With more than half as many new records as old ones, with `sample`, and where the server cannot tell what
+            changed (Chroma's), there is a new layout all the same.
+        on_progress : callable, optional
+            Takes the share of the fit that is done, ascending from 0 to 1, in the thread that fits. What it raises ends the call.
         show_progress : bool, optional
             By default a bar in notebooks and terminals, from 1,000 records on.
         **options
@@ -64,10 +64,44 @@ class MapVerbs(CollectionSteps):
         Returns
         -------
         DataFrame
-            Index ``id``; columns ``x``, ``y`` (and ``z``), float32, without unit.
+            Index ``id``; columns ``x``, ``y`` (and ``z``), float32, without unit. With `place_new` also ``approximate``, bool: the
+            place was estimated from neighbours.
+
+        Examples
+        --------
+        >>> import chroma_nb
+        >>> client = chroma_nb.EphemeralClient()
+        >>> collection = client.get_or_create_collection("doc-project", embedding_function=None)
+        >>> collection.add(["a", "b", "c"], embeddings=[[0, 0], [4, 0], [0, 3]])
+        >>> before = collection.project("pca", place_new=True)
+        >>> collection.add("d", embeddings=[4, 0])
+        >>> after = collection.project("pca", place_new=True)
+        >>> after["approximate"].tolist(), bool((after.loc["d", ["x", "y"]] == before.loc["b", ["x", "y"]]).all())
+        ([False, False, False, True], True)
+        >>> client.delete_collection("doc-project")
         """
-        layout = yield from self._layout(method, n_components, where, where_document, sample, seed, show=show_progress, options=options)
-        return _layout_frame(layout, self._attributes())
+        wanted = self._wanted(method, n_components, where, where_document, sample, seed, options)
+        kept = yield from self._laid_out(wanted, place_new=place_new, show=show_progress, on_progress=on_progress)
+        frame = _frame_of(kept.layout, self._attributes())
+        return frame.assign(approximate=kept.new) if place_new else frame
+
+    @verb
+    def has_layout(
+        self,
+        /,
+        method: str = "umap",
+        n_components: int = 2,
+        where: Mapping[str, Any] | None = None,
+        where_document: Mapping[str, Any] | None = None,
+        *,
+        sample: int | None = None,
+        seed: int | None = 42,
+        place_new: bool = True,
+        **options: Any,
+    ) -> Steps[bool]:
+        """Tell whether `project`, called with the same arguments, would answer without fitting a layout."""
+        wanted = self._wanted(method, n_components, where, where_document, sample, seed, options)
+        return (yield from self._kept(wanted, place_new=place_new)) is not None
 
     @verb
     def plot(
@@ -99,12 +133,10 @@ class MapVerbs(CollectionSteps):
         if options is not None and not isinstance(options, Mapping):
             raise InvalidTypeError(f"options: expected a dict such as {{'n_neighbors': 30}}, got {type(options).__name__}")
         _check_style(style)
-        layout = yield from self._layout(
-            method, n_components, where, where_document, sample, seed, show=show_progress, options=dict(options or {})
-        )
-        chosen = arguments.parse_filter(where, where_document, self.dialect)
-        records = yield from ask(ops.Get(self._info.id, ids=layout.ids if sample and layout.ids else None, filter=chosen))
-        places = _layout_frame(layout, self._attributes())
+        wanted = self._wanted(method, n_components, where, where_document, sample, seed, dict(options or {}))
+        layout = (yield from self._laid_out(wanted, show=show_progress)).layout
+        records = yield from ask(ops.Get(self._info.id, ids=layout.ids if sample and layout.ids else None, filter=wanted.filter))
+        places = _frame_of(layout, self._attributes())
         cells = frames.frame_of(records, attrs={}).rename(columns={name: f"{name} (metadata)" for name in places.columns})
         frame = places.join(cells)
 
@@ -117,69 +149,6 @@ class MapVerbs(CollectionSteps):
 
         return (yield from ask(ops.Local(drawn)))
 
-    def _layout(
-        self,
-        method: str,
-        n_components: int,
-        where: Any,
-        where_document: Any,
-        sample: int | None,
-        seed: int | None,
-        *,
-        show: bool | None,
-        options: Mapping[str, Any],
-    ) -> Steps[Layout]:
-        from chroma_nb.viz.projection import ProjectionSpec, project
-
-        extra = {"seed": seed, **options} if method == "umap" else dict(options)
-        spec = ProjectionSpec.of(method, n_components, self._info.configuration.space, **extra)
-        chosen = arguments.parse_filter(where, where_document, self.dialect)
-        most = arguments.optional_number(sample, "sample", 1)
-        info = yield from self._refreshed()
-        whole = chosen is EVERYTHING
-        version = info.vectors_version if whole else info.version
-        key = orjson.dumps([spec.to_json(), repr(chosen), most, seed if most else None]).decode()
-        if spec.reproducible:
-            kept = yield from ask(ops.GetLayout(self._info.id, key, version))
-            if kept is not None:
-                return kept
-        records = yield from self._embeddings(chosen, most, seed)
-        size = len(records)
-
-        def work() -> Any:
-            with Bar(100, f"{method} of {size:,} records", "%", show=show if size >= _LAYOUT_BAR_FROM or show else False) as bar:
-                done = 0
-
-                def progress(share: float) -> None:
-                    nonlocal done
-                    bar.advance(int(share * 100) - done)
-                    done = int(share * 100)
-
-                assert records.embeddings is not None  # noqa: S101 - asked for
-                return project(records.embeddings, spec, progress)
-
-        layout = Layout(records.ids, (yield from ask(ops.Local(work))), version)
-        yield from ask(ops.PutLayout(self._info.id, key, version, layout.ids, layout.coordinates))
-        return layout
-
-    def _embeddings(self, chosen: Any, most: int | None, seed: int | None) -> Steps[GetResult]:
-        include = frozenset({"embeddings"})
-        if most is not None:
-            return (yield from ask(ops.Sample(self._info.id, most, seed, chosen, include)))
-        parts: list[GetResult] = []
-        cursor: int | None = None
-        while True:
-            page = yield from ask(ops.ScanPage(self._info.id, cursor, _LAYOUT_PAGE, chosen, include))
-            parts.append(page.records)
-            cursor = page.cursor
-            if cursor is None:
-                break
-        vectors = [part.embeddings for part in parts if part.embeddings is not None and len(part)]
-        return GetResult(
-            [identifier for part in parts for identifier in part.ids],
-            np.concatenate(vectors) if vectors else np.empty((0, 1), dtype=np.float32),
-        )
-
 
 def _check_style(style: Mapping[str, Any]) -> None:
     """Refuse unknown arguments of `scatter` before a layout is computed for them."""
@@ -191,7 +160,7 @@ def _check_style(style: Mapping[str, Any]) -> None:
             raise InvalidArgumentError(f"{name}: unknown argument of plot; expected any of {', '.join(known)}.{did_you_mean(name, known)}")
 
 
-def _layout_frame(layout: Layout, attributes: dict[str, Any]) -> pd.DataFrame:
+def _frame_of(layout: Layout, attributes: dict[str, Any]) -> pd.DataFrame:
     import pandas as pd
 
     columns = ["x", "y", "z"][: layout.coordinates.shape[1]]

@@ -10,6 +10,7 @@ from typing import Any
 
 NO_ORDER = "keeps metadata without the order of its keys, so columns come in that of the alphabet"
 FLOAT32 = "computes distances in float32"
+FORGETS = "does not tell which embeddings changed, so that every change means a new layout"
 NO_TENANTS = "has no route that lists tenants"
 OWN_WORDS = "says the same in its own words, without our advice"
 
@@ -33,8 +34,10 @@ DIFFERENCES: dict[str, str] = {
     "test_get_returns_all_in_the_order_they_were_added": NO_ORDER,
     "test_hostile_texts_are_documents_keys_and_values_like_any_other": "refuses keys that begin with a sign of its own",
     "test_include_chooses_the_columns[metadatas]": NO_ORDER,
+    "test_many_new_records_are_worth_a_new_layout": FORGETS,
     "test_modify_changes_search_parameters_and_never_the_space": "does not tell num_threads",
     "test_more_like_a_record": "answers from a graph, where ties come in any order",
+    "test_new_records_are_placed_and_the_others_stay": FORGETS,
     "test_names_of_tenants_and_databases_are_taken_once": NO_TENANTS,
     "test_numbers_compare_exactly_and_bools_are_no_numbers": "compares whole numbers beyond 2**53 as floats",
     "test_numpy_values_become_plain_ones": NO_ORDER,

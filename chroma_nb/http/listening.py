@@ -16,7 +16,7 @@ from pathlib import Path
 
 from chroma_nb.errors import InvalidArgumentError
 
-HAS_UNIX = os.name == "posix" and hasattr(socket, "AF_UNIX")
+_HAS_UNIX = os.name == "posix" and hasattr(socket, "AF_UNIX")
 _BACKLOG = 128
 _LONGEST = 100
 """Bytes of a unix socket's path that every system takes."""
@@ -71,10 +71,12 @@ class UnixSocket:
     socket: socket.socket
     path: Path
 
-    def remove(self) -> None:
-        """Take it out of the file system; who is connected stays so."""
+    def close(self) -> None:
+        """Listen no longer, and leave nothing in the file system; who is connected stays so."""
+        self.socket.close()
         with contextlib.suppress(OSError):
             self.path.unlink()
+        with contextlib.suppress(OSError):
             self.path.parent.rmdir()
 
 
@@ -86,7 +88,7 @@ def listening_unix(prefix: str) -> UnixSocket | None:
     prefix
         How the name of its folder begins.
     """
-    if not HAS_UNIX:
+    if not _HAS_UNIX:
         return None
     for parent in dict.fromkeys((os.environ.get("XDG_RUNTIME_DIR", ""), tempfile.gettempdir(), "/tmp")):  # noqa: S108 - a folder is made in it
         if not Path(parent).is_absolute() or len(os.fsencode(parent)) + len(prefix) + 16 > _LONGEST:
@@ -103,9 +105,6 @@ def _made_in(folder: str) -> UnixSocket:
         made.path.chmod(0o600)
         made.socket.listen(_BACKLOG)
     except OSError:
-        made.socket.close()
-        made.remove()
-        with contextlib.suppress(OSError):
-            made.path.parent.rmdir()
+        made.close()
         raise
     return made

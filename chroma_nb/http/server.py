@@ -102,7 +102,11 @@ class Server:
         self._thread = threading.Thread(target=self._run, name="chroma_nb server", daemon=True)
         self._thread.pydev_do_not_trace = self._thread.is_pydev_daemon_thread = True  # type: ignore[attr-defined]
         self._thread.start()
-        self._started.wait(_STARTED)
+        try:
+            self._started.wait(_STARTED)
+        except BaseException:  # a cell was interrupted
+            self.stop()
+            raise
         if not self._serving:
             self.stop()
             raise StoreError(f"the server did not start: {self._failure or 'its thread was never run'}") from self._failure
@@ -230,7 +234,7 @@ class Server:
         self._app.close(wait)
         self._socket.close()
         if self._unix is not None:
-            self._unix.remove()
+            self._unix.close()
         released, self.released = self.released, None
         if released is not None:
             released()
@@ -308,7 +312,12 @@ def start(
         hosts=(*Gate().hosts, shown, *near, *(name.lower() for name in hosts)),
         origins=tuple(origin.rstrip("/").lower() for origin in origins),
     )
-    return Server(service, gate, host, port, unix=unix)
+    try:
+        return Server(service, gate, host, port, unix=unix)
+    except BaseException:
+        if unix is not None:
+            unix.close()
+        raise
 
 
 def _after_fork_in_child() -> None:

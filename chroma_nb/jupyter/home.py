@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -106,14 +107,22 @@ def home_of(kernel: Kernel) -> Home | None:
     """Return the Jupyter server a kernel belongs to; None when it was started by something else (a console, an editor, a test)."""
     for pid in _parents():
         for runtime in kernel.runtimes:
-            said = files.read(runtime / files.FOLDER / f"server-{pid}.json")
-            url = address(said.get("url")) if said is not None and said.get("schema") == SCHEMA and said.get("pid") == pid else None
+            url = _announced(runtime, pid)
             if url is not None and files.is_alive(pid):
                 return Home(kernel, pid, runtime, url)
         for runtime in kernel.runtimes:
             if (runtime / f"jpserver-{pid}.json").exists() and files.is_alive(pid):
                 return Home(kernel, pid, runtime, None)
     return None
+
+
+def _announced(runtime: Path, pid: int) -> str | None:
+    """Return where a Jupyter server with our extension says it can be reached; None when there is none of that number here."""
+    said = files.read(runtime / files.FOLDER / f"server-{pid}.json") or {}
+    # Machines may share a runtime directory; the number means another process on each of them.
+    if said.get("schema") != SCHEMA or said.get("pid") != pid or said.get("machine", platform.node()) != platform.node():
+        return None
+    return address(said.get("url"))
 
 
 def _parents() -> Iterator[int]:

@@ -61,6 +61,7 @@ class TestServerRecord:
         [
             {"schema": 2},
             {"pid": 1},
+            {"machine": "another.machine"},
             {"url": None},
             {"url": "ftp://localhost/"},
             {"url": "http://user:password@localhost/"},

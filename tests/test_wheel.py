@@ -1,7 +1,9 @@
-"""The built distributions hold the package, all of it, and nothing else."""
+"""The built distributions hold the packages, all of them, and nothing else."""
 
 from __future__ import annotations
 
+import importlib
+import json
 import subprocess
 import sys
 import tarfile
@@ -15,6 +17,7 @@ from chroma_nb._version import __version__
 
 ROOT = Path(__file__).parent.parent
 INFO = f"chroma_nb-{__version__}.dist-info"
+SWITCH = f"chroma_nb-{__version__}.data/data/etc/jupyter/jupyter_server_config.d/chroma_nb_extension.json"
 
 
 @pytest.fixture(scope="module")
@@ -31,10 +34,14 @@ def wheel(dist: Path) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def test_the_wheel_is_the_package_and_its_description(wheel: dict[str, bytes]) -> None:
-    sources = {path.relative_to(ROOT).as_posix() for path in (ROOT / "chroma_nb").rglob("*") if path.is_file() and path.suffix != ".pyc"}
-    assert "chroma_nb/py.typed" in sources
-    assert {name for name in wheel if not name.startswith(f"{INFO}/")} == sources
+def files(package: str, folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in (folder / package).rglob("*") if path.is_file() and path.suffix != ".pyc"}
+
+
+def test_the_wheel_is_the_packages_and_their_description(wheel: dict[str, bytes]) -> None:
+    sources = files("chroma_nb", ROOT) | files("chroma_nb_extension", ROOT / "extension")
+    assert {"chroma_nb/py.typed", "chroma_nb_extension/py.typed", "chroma_nb_extension/templates/layout.html"} <= sources
+    assert {name for name in wheel if not name.startswith(f"{INFO}/")} == {*sources, SWITCH}
     assert {name.removeprefix(f"{INFO}/") for name in wheel if name.startswith(f"{INFO}/")} == {
         "METADATA",
         "RECORD",
@@ -42,6 +49,13 @@ def test_the_wheel_is_the_package_and_its_description(wheel: dict[str, bytes]) -
         "entry_points.txt",
         "licenses/LICENSE",
     }
+
+
+def test_installing_the_wheel_switches_the_server_extension_on(wheel: dict[str, bytes]) -> None:
+    (name,) = json.loads(wheel[SWITCH])["ServerApp"]["jpserver_extensions"]
+    (point,) = importlib.import_module(name)._jupyter_server_extension_points()
+    assert f"{point['module']}/__init__.py" in wheel
+    assert point["app"].name == "chroma_nb"
 
 
 def test_the_wheel_says_what_it_is(wheel: dict[str, bytes]) -> None:

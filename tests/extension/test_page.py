@@ -51,6 +51,8 @@ class Reader(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
+        if tag in ("td", "dd"):
+            self.text += " "
 
     def handle_data(self, data: str) -> None:
         self.text += data
@@ -175,7 +177,7 @@ def test_hostile_text_is_text(jupyter: Jupyter, served: Kernel) -> None:
 
 def test_what_is_not_there_is_said(jupyter: Jupyter, served: Kernel) -> None:
     assert "does not exist" in page(jupyter, table(served, name="none"), 404).text
-    assert "does not exist" in page(jupyter, table(served, database="none"), 404).text
+    assert "[none] not found" in page(jupyter, table(served, database="none"), 404).text
     assert "does not run here" in page(jupyter, "ui/collection?kernel=x&name=y", 404).text
     page(jupyter, "ui/collection", 400)
     assert "Add some in the notebook" in page(jupyter, table(served, name="empty")).text

@@ -13,7 +13,8 @@ from chroma_nb.optional import need
 if TYPE_CHECKING:
     from chroma_nb.records import Vectors
     from chroma_nb.results import Summary
-    from chroma_nb.widgets.builder import QueryBuilder, Source
+    from chroma_nb.widgets.answering import Source
+    from chroma_nb.widgets.builder import QueryBuilder
     from chroma_nb.widgets.explorer import Explorer
     from chroma_nb.widgets.request import Connection
 
@@ -178,7 +179,7 @@ class ExploringVerbs(CollectionSteps, Sync):
         )
 
     def _widget_source(self) -> Source:
-        from chroma_nb.widgets.builder import Source
+        from chroma_nb.widgets.answering import Source
 
         def summary() -> Summary:
             found: Summary = self._execute(ops.Describe(self._info.id))

@@ -12,66 +12,39 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 import ipywidgets
 import traitlets
 
 from chroma_nb import filters, html
 from chroma_nb.errors import ChromaError, InvalidArgumentError
-from chroma_nb.filters import EVERYTHING, Everything, Filter, Rules, both, describe
-from chroma_nb.records import Vectors
+from chroma_nb.filters import EVERYTHING
 from chroma_nb.results import Summary
 from chroma_nb.widgets import question as asking
+from chroma_nb.widgets.answering import Source, answer, matches, vectors_of
 from chroma_nb.widgets.builder_front import BuilderFront
 from chroma_nb.widgets.code import LANGUAGES, Language, code_of, needs_vectors
 from chroma_nb.widgets.keys import Suggestions, offered, operators, unknown
 from chroma_nb.widgets.literals import filter_in
 from chroma_nb.widgets.operands import Operand
 from chroma_nb.widgets.question import Question
-from chroma_nb.widgets.request import Connection, Request, dicts_of
+from chroma_nb.widgets.request import Request, dicts_of
 from chroma_nb.widgets.rows import Reading, read, rows_of
 from chroma_nb.widgets.table import FrameSource, TableWidget
+from chroma_nb.widgets.traits import Exact, Together
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _KEPT: Final = 20
 """Questions in the history."""
-_BLAMED: Final = 12
-"""Conditions that are looked at when nothing matches."""
 _FIELDS: Final = 2_000
 _STATIC_ROWS: Final = 5
-_Change: TypeAlias = "tuple[str, Any, Any]"
 UNSET: Final[Any] = object()
 """Stands for "not given" where None has a meaning."""
-
-
-@dataclass(frozen=True, eq=False)
-class Source:
-    """What a builder needs of a collection.
-
-    Parameters
-    ----------
-    collection
-        Any synchronous collection.
-    rules
-        How its filters are read.
-    summary
-        Returns what it holds.
-    embed
-        Texts to the vectors that queries by them use.
-    connection
-        Returns where it is, for code.
-    """
-
-    collection: Any
-    rules: Rules
-    summary: Callable[[], Summary]
-    embed: Callable[[list[str]], Vectors]
-    connection: Callable[[], Connection]
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +56,7 @@ class Asked:
     results: int
 
 
-class QueryBuilder(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no annotations
+class QueryBuilder(Together, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no annotations
     """A question to a collection that is built by hand, and its answer. Made by ``collection.builder()``.
 
     Every trait can be set, where it says so, and observed. Setting one changes what the page shows; nonsense is refused as by `query`.
@@ -106,8 +79,8 @@ class QueryBuilder(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no 
         The inputs alone, to be put anywhere.
     """
 
-    where = traitlets.Any(None, allow_none=True)
-    where_document = traitlets.Any(None, allow_none=True)
+    where = Exact(None, allow_none=True)
+    where_document = Exact(None, allow_none=True)
     query_texts = traitlets.Any(None, allow_none=True)
     query_embeddings = traitlets.Any(None, allow_none=True)
     like = traitlets.Any(None, allow_none=True)
@@ -122,7 +95,6 @@ class QueryBuilder(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no 
         self._source = source
         self._lock = threading.RLock()
         self._question, self._reading, self._edition = Question(), Reading(EVERYTHING), 0
-        self._published: dict[str, Any] = {}
         self._failure: str | None = None
         self._summary: Summary | None = None
         self._suggestions = Suggestions(self._counts)
@@ -182,7 +154,7 @@ class QueryBuilder(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no 
         question, reading = self._snapshot()
         try:
             request = self._request(question, reading)
-            frame = self._answer(request)
+            frame = answer(self._source, request)
         except ChromaError as error:
             self._fail(str(error))
             raise
@@ -207,7 +179,7 @@ class QueryBuilder(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no 
             raise InvalidArgumentError(f"language: expected one of {', '.join(LANGUAGES)}, got {str(language)[:60]!r}")
         request, connection = self._request(*self._snapshot()), self._source.connection()
         if needs_vectors(language, request, connection):
-            request = replace(request, vectors=self._vectors_of(request))
+            request = replace(request, vectors=vectors_of(self._source, request))
         return code_of(language, request, connection)
 
     def paste(self, text: str) -> None:
@@ -247,7 +219,7 @@ class QueryBuilder(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no 
             self._summary = None
             self._suggestions.forget()
             changes = self._assign({"count": None})
-        self._notify(changes)
+        self._tell_observers(changes)
         self.front.changed()
 
     # What traits do.
@@ -301,25 +273,8 @@ class QueryBuilder(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no 
             if not reading.problems:
                 values["where"], values["where_document"] = dicts_of(reading.filter)
             changes = self._assign(values)
-        self._notify(changes)
+        self._tell_observers(changes)
         self.front.follow(by)
-
-    def _assign(self, values: Mapping[str, Any]) -> list[_Change]:
-        """Set traits without telling anyone, so that who hears of one sees the others as they are too; returns what to tell.
-
-        Called with the lock held; observers are called without it, since they may wait for other threads.
-        """
-        changes = []
-        for name, new in values.items():
-            old, self._published[name] = self._trait_values.get(name), new
-            if not _same(old, new):
-                changes.append((name, old, new))
-            self._trait_values[name] = new
-        return changes
-
-    def _notify(self, changes: Sequence[_Change]) -> None:
-        for change in changes:
-            self._notify_trait(*change)
 
     def _problem(self) -> str | None:
         problems = self._reading.problems
@@ -329,7 +284,7 @@ class QueryBuilder(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no 
         with self._lock:
             self._failure = message
             changes = self._assign({"error": self._problem()})
-        self._notify(changes)
+        self._tell_observers(changes)
 
     # Asking the collection.
 
@@ -342,29 +297,6 @@ class QueryBuilder(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no 
         if reading.problems:
             raise InvalidArgumentError(f"a condition is wrong: {next(iter(reading.problems.values()))}")
         return question.request(reading.filter)
-
-    def _answer(self, request: Request) -> pd.DataFrame:
-        collection, include = self._source.collection, list(request.include)
-        if not request.is_query:
-            frame: pd.DataFrame = collection.get(where=request.filter, limit=request.limit, include=include)
-            return frame
-        compared: dict[str, Any] = {"query_embeddings": request.vectors}
-        if request.texts is not None:
-            compared = {"query_texts": list(request.texts)}
-        elif request.like is not None:
-            compared = {"like": list(request.like)}
-        frame = collection.query(**compared, n_results=request.n_results, where=request.filter, include=include)
-        return frame
-
-    def _vectors_of(self, request: Request) -> Vectors:
-        if request.texts is not None:
-            return self._source.embed(list(request.texts))
-        names = list(request.like or ())
-        frame = self._source.collection.get(ids=names, include=["embeddings"])
-        unknown_ids = [name for name in names if name not in frame.index]
-        if unknown_ids:
-            raise InvalidArgumentError(f"like: the collection has no record {unknown_ids[0][:60]!r}")
-        return asking.parse_vectors([frame["embedding"][name] for name in names], "like")
 
     def _show(self, number: int, question: Question, words: str, frame: pd.DataFrame, request: Request) -> None:
         """Take over the results of a run, unless those of a later one are there already."""
@@ -382,7 +314,7 @@ class QueryBuilder(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no 
             cut = not request.is_query and len(frame) == request.limit
             self.table.set_title(f"{'first ' if cut else ''}{len(frame):,} {'record' if len(frame) == 1 else 'records'}", words)
             self.children = (self.front, self.table)
-        self._notify(changes)
+        self._tell_observers(changes)
         self.front.ran()
 
     def _counts(self, key: str, most: int) -> Mapping[Any, int]:
@@ -446,27 +378,13 @@ class QueryBuilder(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no 
             edition, reading, rows = self._edition, self._reading, self._question.rows
         if reading.problems:
             return {"count": None}
-        collection = self._source.collection
-        total = collection.count()
-        count = total if isinstance(reading.filter, Everything) else collection.count(where=reading.filter)
-        blame = [] if count or not total or rows.junction != "$and" else self._blame(reading, [part.id for part in rows.parts])
-        answer = {"count": count, "total": total, "blame": blame}
+        found = matches(self._source, reading, rows)
         with self._lock:
             if edition != self._edition:
                 return {"count": None}
-            changes = self._assign({"count": count})
-        self._notify(changes)
-        return answer
-
-    def _blame(self, reading: Reading, ids: Sequence[str]) -> list[dict[str, Any]]:
-        """Return, per condition of a filter that nothing matches, how many records match it alone, and how many all but it."""
-        parts = [(own, reading.said[own]) for own in ids if own in reading.said][:_BLAMED]
-        count = self._source.collection.count
-        found = []
-        for own, part in parts:
-            others = both(*(other for name, other in parts if name != own))
-            found.append({"id": own, "words": describe(part, 120), "alone": count(where=part), "without": count(where=others)})
-        return sorted(found, key=lambda each: (-each["without"], each["alone"]))
+            changes = self._assign({"count": found["count"]})
+        self._tell_observers(changes)
+        return found
 
     def suggestions(self, key: str, typed: str) -> tuple[list[tuple[Operand, int]], int]:
         """Return values of a field that contain `typed`, with counts, and how many more there are."""
@@ -510,8 +428,3 @@ def _traits_of(question: Question) -> dict[str, Any]:
         "limit": question.limit,
         "include": question.include,
     }
-
-
-def _same(old: object, new: object) -> bool:
-    """Tell whether a trait has not changed; 1, 1.0 and True are three values to a filter."""
-    return old is new or (not hasattr(new, "shape") and not hasattr(old, "shape") and repr(old) == repr(new))

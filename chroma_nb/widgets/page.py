@@ -25,6 +25,7 @@ from chroma_nb.widgets.recordsource import RecordSource, columns_of
 from chroma_nb.widgets.selection import SelectionWidget
 from chroma_nb.widgets.sources import FrameSource
 from chroma_nb.widgets.table import TableWidget
+from chroma_nb.widgets.tabs import TabsWidget
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,9 +36,12 @@ if TYPE_CHECKING:
 Mode = Literal["replace", "add", "remove"]
 View = Literal["all", "matches", "selection", "hits"]
 
+_VIEWS: dict[View, str] = {"all": "All", "matches": "Filter", "selection": "Selection", "hits": "Hits"}
+"""What the table may show."""
+
 _PLACE_NEW, _FIT = "Place them", "Fit again"
-_RECORD, _FILTER, _SELECTION = range(3)
-"""Panels beside the map, by their place."""
+_PANELS = ("record", "filter", "selection")
+"""What stands beside the map, one at a time."""
 
 
 class Page:
@@ -81,9 +85,11 @@ class Page:
         self.detail = DetailWidget()
         self.panel = SelectionWidget(self._act)
         self.builder = explorer.collection.builder(where, where_document, n_results=n_results, results=False)
-        self._tabs = ipywidgets.Tab(children=[self.detail, self.builder.front, self.panel], titles=("Record", "Filter", "Selection"))
-        self._views = ipywidgets.ToggleButtons(options=[("All", "all")], value="all", style={"button_width": "auto"})
-        self.root = _arranged(self.map, self._tabs, self._views, self.table)
+        self._tabs = TabsWidget([(name, name.capitalize(), None) for name in _PANELS], _PANELS[0], "panels of the explorer")
+        self._views = TabsWidget([("all", "All", 0)], "all", "records in the table")
+        self._panels = ipywidgets.VBox([self._tabs, self.detail, self.builder.front, self.panel])
+        self.root = _arranged(self.map, self._panels, self._views, self.table)
+        self._show_panel(_PANELS[0])
         self.map.set_controls(self._controls())
         self.table.set_actions([("like", "More like this")])
         self.detail.set_actions([("like", "More like this"), ("neighbours", "Select neighbours")])
@@ -104,7 +110,8 @@ class Page:
         self.detail.on_filter(self._filter_by)
         self.builder.observe(lambda _: self.show_matches(), ["where", "where_document"])
         self.builder.on_run(self._ran)
-        self._views.observe(lambda change: self._show_view(change["new"]), "value")
+        self._views.on_choose(lambda view: self._show_view(cast("View", view)))
+        self._tabs.on_choose(self._show_panel)
 
     def _controls(self) -> list[Control]:
         fields = [str(key) for key in self._explorer.description.fields.index]
@@ -127,7 +134,7 @@ class Page:
 
     def _selected(self, rows: Rows, mode: Any) -> None:
         self._explorer.select_rows(rows, mode)
-        self._tabs.selected_index = _SELECTION
+        self._show_panel("selection")
         self._show_view("selection")
         self._look_for_news()
 
@@ -179,7 +186,7 @@ class Page:
         clause = {key: {"$eq": value}}
         before = self.builder.where
         self.builder.where = clause if before is None else {"$and": [before, clause]}
-        self._tabs.selected_index = _FILTER
+        self._show_panel("filter")
 
     def _ran(self, builder: Any) -> None:
         frame = builder.frame
@@ -211,7 +218,7 @@ class Page:
 
     def open(self, name: str) -> None:
         """Show a record, with its nearest neighbours in the collection's space lit up on the map."""
-        self._tabs.selected_index = _RECORD
+        self._show_panel("record")
         self.detail.set_loading()
         record = self._reader.read(name)
         if record is None:
@@ -222,6 +229,11 @@ class Page:
         self._show_lines(name, near, name)
 
     # What the page shows
+
+    def _show_panel(self, name: str) -> None:
+        for panel, widget in zip(_PANELS, self._panels.children[1:], strict=True):
+            widget.layout.display = None if panel == name else "none"
+        self._tabs.show(chosen=name)
 
     def show_points(self, points: Points, *, animate: bool) -> None:
         """Show other places."""
@@ -294,7 +306,7 @@ class Page:
         self.table.set_selection(self._explorer.points.ids_of(rows))
         self._show_views()
         if self._view == "selection":
-            self._show_view("selection" if len(rows) else "all")
+            self._show_view("selection")
 
     def show_matches(self) -> None:
         """Let the records that match the filter stand out."""
@@ -306,9 +318,9 @@ class Page:
             self.map.set_status(str(error))
             return
         self._show_highlight()
-        self._show_views()
-        if filtered or self._view == "matches":
-            self._show_view("matches" if filtered else "all")
+        if filtered:
+            self._view = "matches"
+        self.show_table()
 
     def _show_highlight(self) -> None:
         both = [rows for rows in (self._matches, self._found) if rows is not None]
@@ -345,8 +357,6 @@ class Page:
         """Put lines and hits away."""
         self.map.set_query(None)
         self._show_views()
-        if self._view == "hits":
-            self._show_view("all")
 
     def show_table(self) -> None:
         """Fill the table anew."""
@@ -354,29 +364,23 @@ class Page:
         self._show_view(self._view)
 
     def _show_views(self) -> None:
+        """Offer the table's views that there are now; one that is gone gives way to all records."""
         explorer = self._explorer
-        options: list[tuple[str, View]] = [(f"All {len(explorer.points):,}", "all")]
-        if self._matches is not None:
-            options.append((f"Filter {len(self._matches):,}", "matches"))
-        if len(explorer.selected_ids):
-            options.append((f"Selection {len(explorer.selected_ids):,}", "selection"))
-        if explorer.hits is not None:
-            options.append((f"Hits {len(explorer.hits):,}", "hits"))
-        known = {view for _, view in options}
-        if self._view not in known:
-            self._view = "all"
-        with self._views.hold_trait_notifications():
-            self._views.options = options
-            self._views.value = self._view
+        sizes: dict[View, int | None] = {
+            "all": len(explorer.points),
+            "matches": None if self._matches is None else len(self._matches),
+            "selection": len(explorer.selected_rows) or None,
+            "hits": None if explorer.hits is None else len(explorer.hits),
+        }
+        offered = [(view, _VIEWS[view], size) for view, size in sizes.items() if size is not None]
+        if sizes[self._view] is None:
+            self._show_view("all")
+        self._views.show(offered, self._view)
 
     def _show_view(self, view: View) -> None:
         explorer = self._explorer
-        if view not in {each for _, each in self._views.options}:
-            view = "all"
         self._view = view
-        if self._views.value != view:
-            self._views.value = view
-            return
+        self._views.show(chosen=view)
         if view == "hits":
             self.table.set_source(FrameSource(explorer.hits))
             return
@@ -390,7 +394,7 @@ class Page:
 
     def close(self) -> None:
         """Take the widgets off the page."""
-        for widget in (self.map, self.table, self.detail, self.panel, self.builder.front, self._tabs, self._views, self.root):
+        for widget in (self.map, self.table, self.detail, self.panel, self.builder.front, self._tabs, self._views, self._panels, self.root):
             widget.close()
 
     def bundle(self, **kwargs: Any) -> Any:
@@ -408,12 +412,12 @@ class Page:
         return str(html.card(f"Explorer of {explorer.collection.name}", subtitle, picture, rows))
 
 
-def _arranged(drawn: MapWidget, tabs: Any, views: Any, table: TableWidget) -> Any:
-    """Map and panels side by side, one below the other where it is narrow, the table below."""
+def _arranged(drawn: MapWidget, panels: Any, views: TabsWidget, table: TableWidget) -> Any:
+    """Map and panels side by side, one below the other where it is narrow; the table below."""
     layout = ipywidgets.Layout
     drawn.layout = layout(flex="3 1 480px", min_width="0")
-    tabs.layout = layout(flex="1 1 320px", min_width="0")
-    above = ipywidgets.Box([drawn, tabs], layout=layout(display="flex", flex_flow="row wrap", align_items="stretch", width="100%"))
+    panels.layout = layout(flex="1 1 300px", min_width="0", max_height=f"{drawn.height + 90}px", overflow="auto")
+    above = ipywidgets.Box([drawn, panels], layout=layout(display="flex", flex_flow="row wrap", align_items="stretch", width="100%"))
     return ipywidgets.VBox([above, views, table], layout=layout(width="100%"))
 
 

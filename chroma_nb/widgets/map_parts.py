@@ -25,7 +25,8 @@ ALIGNED: Final = ("points", "coloring", "sizes", "selection", "highlight", "quer
 
 OTHERS: Final = ("controls", "status", "stale")
 
-LABEL_LENGTH: Final = 80
+LABEL_LENGTH, SAID_LENGTH, DETAIL_LENGTH = 80, 300, 5000
+"""Most characters of a label, of a message, and of what a message has behind it."""
 
 Place = tuple[float, ...]
 
@@ -218,11 +219,11 @@ class Drawing:
 
     def _status(self) -> Packed:
         text, fraction, detail = self.status
-        return Packed({"text": text, "fraction": fraction, "detail": detail})
+        return Packed({"text": text[:SAID_LENGTH], "fraction": fraction, "detail": detail[:DETAIL_LENGTH]})
 
     def _stale(self) -> Packed:
         message, action = self.stale or (None, "")
-        return Packed({"message": message, "action": action})
+        return Packed({"message": None if message is None else message[:SAID_LENGTH], "action": action})
 
 
 def _some(rows: Rows | None) -> Rows | None:

@@ -62,7 +62,9 @@ class MapPage:
         return (clip * [1, -1] + 1) / 2 * [self.box["width"], self.box["height"]]
 
     def shot(self) -> Any:
-        """Return the stage as it is seen, (height, width, 3)."""
+        """Return the stage as it is seen, (height, width, 3). The graphics card has no complaint about what it was given."""
+        errors = self.root.evaluate("(root) => root.querySelector('canvas').getContext('webgl2')?.getError() ?? 0")
+        assert errors == 0, errors
         return np.asarray(Image.open(io.BytesIO(self.stage.screenshot())).convert("RGB")).astype(int)
 
     def color_at(self, pixel: Pixel) -> tuple[int, ...]:

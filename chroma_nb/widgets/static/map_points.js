@@ -47,18 +47,6 @@ export class Points {
     return this.rows ? this.rows[slot] : slot;
   }
 
-  slot(row) {
-    if (!this.rows) return row;
-    let low = 0;
-    let high = this.rows.length - 1;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (this.rows[middle] < row) low = middle + 1;
-      else high = middle;
-    }
-    return this.rows[low] === row ? low : -1;
-  }
-
   place(slot, share) {
     return [0, 1, 2].map((axis) => this.from[3 * slot + axis] + (this.to[3 * slot + axis] - this.from[3 * slot + axis]) * share);
   }

@@ -51,7 +51,11 @@ export class MapView {
       this.scene = new FlatScene(this.under, this.points);
     }
     this.rest = settled(() => this.told.settled(), 160);
-    this.observer = new ResizeObserver(() => this.#resize());
+    // A view may be made before it stands in its page, where alone colours can be read: its first size comes with its place.
+    this.observer = new ResizeObserver(() => {
+      this.#resize();
+      this.recolor();
+    });
     this.observer.observe(stage);
   }
 

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float32]
     Rows = npt.NDArray[np.intp]
 
-    Chunks: TypeAlias = Callable[[], Iterable[npt.ArrayLike]]
-    """Returns all embeddings from the first on, as tables (m, d) of any length; called once for every time they are read."""
+Chunks: TypeAlias = "Callable[[], Iterable[npt.ArrayLike]]"
+"""Returns all embeddings from the first on, as tables (m, d) of any length; called once for every time they are read."""
 
 MANY = 100_000
 """Records up to which UMAP looks at all of them: minutes, and all vectors in memory."""

@@ -7,7 +7,10 @@ Called by jupyter_server, which looks for the function below.
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import Any
+
+__version__ = version("chroma-nb")
 
 
 def _jupyter_server_extension_points() -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, cast
 from jupyter_server.extension.application import ExtensionApp, ExtensionAppJinjaMixin
 from traitlets import Bool, Dict, Float, Integer, List, Unicode, default
 
+from chroma_nb_extension import __version__
 from chroma_nb_extension.addresses import spellings
 from chroma_nb_extension.handlers import Nowhere, Servers
 from chroma_nb_extension.kernels import Kernels
@@ -89,14 +90,12 @@ class ChromaNB(ExtensionAppJinjaMixin, ExtensionApp):
         await self.upstreams.keep_only(())
 
     def _announce(self) -> None:
-        from importlib.metadata import version
-
         url = self.server.connection_url
         if not self.server.sock and self.server.ip in _ANYWHERE:
             here = "[::1]" if self.server.ip == "::" else "127.0.0.1"
             url = f"{url.partition('://')[0]}://{here}:{self.server.port}{self.server.base_url}"
         try:
             self.records.forget_dead(self.kernels.ids())
-            self.records.announce(url, self.server.base_url, version("chroma-nb"))
+            self.records.announce(url, self.server.base_url, __version__)
         except OSError as error:
             self.log.warning("chroma_nb: cannot write into %s (%s); kernels will serve on ports of their own", self.records.folder, error)

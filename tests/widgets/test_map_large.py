@@ -50,7 +50,7 @@ def test_three_hundred_thousand_points(bridge: Bridge, dimensions: int) -> None:
         left, right = (image[round(middle[1]), round(middle[0]) + shift] for shift in (-30, 30))
         assert np.abs(left - right).max() > 60
 
-    shown.root.locator("[data-tool=lasso]").click()
+    shown.root.locator("[data-name=lasso]").click()
     lasso = circle(middle[0] + 10, middle[1] - 5, 60, 40)
     wanted = shown.inside(points, lasso)
     shown.drag(lasso)
@@ -62,7 +62,7 @@ def test_three_hundred_thousand_points(bridge: Bridge, dimensions: int) -> None:
     shown.wait("selected", 0)
 
     # The pointer finds every point, not only those of the sample.
-    shown.root.locator("[data-tool=pan]").click()
+    shown.root.locator("[data-name=pan]").click()
     shown.move(tuple(shown.pixels(points[:1])[0]))
     shown.page.wait_for_function("document.querySelector('.cnb-map-tip-title')?.textContent === 'record 0'")
     assert asked[-1] == 0

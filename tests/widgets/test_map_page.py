@@ -109,7 +109,7 @@ def test_a_lasso_selects_exactly_what_is_inside(bridge: Bridge, dimensions: int)
     shown = MapPage(bridge, widget)
     for _ in range(2):
         shown.page.keyboard.press("l")
-        shown.root.locator("[data-tool=lasso]").click()
+        shown.root.locator("[data-name=lasso]").click()
         lasso = [(400.0, 120.0), (600.0, 90.0), (660.0, 300.0), (520.0, 200.0), (380.0, 310.0), (500.0, 150.0)]
         wanted = shown.inside(points, lasso)
         shown.drag(lasso)
@@ -119,7 +119,7 @@ def test_a_lasso_selects_exactly_what_is_inside(bridge: Bridge, dimensions: int)
         shown.page.keyboard.press("Escape")
         shown.wait("selected", 0)
         # Once more, from nearer and from elsewhere.
-        shown.root.locator("[data-tool=pan]").click()
+        shown.root.locator("[data-name=pan]").click()
         shown.drag([(500, 200), (540, 230), (560, 170)])
         with shown.holding("Control"):
             shown.page.mouse.wheel(0, -300)
@@ -138,10 +138,10 @@ def test_shift_adds_alt_removes_and_a_box_is_a_region_too(bridge: Bridge) -> Non
     one, other = (shown.inside(points, each) for each in (first, second))
     assert len(np.intersect1d(one, other))
 
-    shown.root.locator("[data-tool=lasso]").click()
+    shown.root.locator("[data-name=lasso]").click()
     shown.drag(first)
     shown.wait("selected", len(one))
-    shown.root.locator("[data-tool=pan]").click()
+    shown.root.locator("[data-name=pan]").click()
     with shown.holding("Shift"):
         shown.drag(second)
     shown.wait("selected", len(np.union1d(one, other)))
@@ -150,7 +150,7 @@ def test_shift_adds_alt_removes_and_a_box_is_a_region_too(bridge: Bridge) -> Non
     shown.wait("selected", len(np.setdiff1d(other, one)))
     assert widget.selected.tolist() == np.setdiff1d(other, one).tolist()
 
-    shown.root.locator("[data-tool=box]").click()
+    shown.root.locator("[data-name=box]").click()
     box = [(400.0, 100.0), (560.0, 100.0), (560.0, 260.0), (400.0, 260.0)]
     boxed = shown.inside(points, box)
     shown.drag([box[0], box[2]])
@@ -264,6 +264,39 @@ def test_a_query_is_joined_to_its_hits(five: MapPage) -> None:
     five.wait("hits", 0)
 
 
+def test_labels_give_way_and_come_back_as_one_zooms_in(five: MapPage) -> None:
+    five.widget.set_labels([(f"a label of some length {i}", (0.02 * i, 0.01 * i)) for i in range(30)])
+    five.page.wait_for_function("Number(document.querySelector('.cnb-map').dataset.labels) > 0")
+    five.settled()
+    few = int(five.data("labels"))
+    five.stage.focus()
+    for _ in range(4):
+        five.page.keyboard.press("+")
+        five.settled()
+    assert 1 <= few < int(five.data("labels")) <= 30
+
+
+def test_two_fingers_zoom_and_move(five: MapPage) -> None:
+    start = five.pixels(CORNERS)
+    session = five.page.context.new_cdp_session(five.page)
+    session.send("Emulation.setTouchEmulationEnabled", {"enabled": True, "maxTouchPoints": 2})
+    box = five.box
+
+    def touch(kind: str, *pixels: tuple[float, float]) -> None:
+        points = [{"x": box["x"] + x, "y": box["y"] + y, "id": at} for at, (x, y) in enumerate(pixels)]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    touch("touchStart", (400, 200), (500, 200))
+    for step in range(1, 11):
+        touch("touchMove", (400 - 10 * step, 200 + 2 * step), (500 + 10 * step, 200 + 2 * step))
+    touch("touchEnd")
+    five.settled()
+    after = five.pixels(CORNERS)
+    assert np.ptp(after, axis=0) == pytest.approx(3 * np.ptp(start, axis=0), rel=0.02)
+    # What was between the fingers is between them.
+    assert 450 + 3 * (start[4] - [450, 200])[0] == pytest.approx(after[4][0], abs=3)
+
+
 def test_the_wheel_turns_the_page_until_the_map_is_meant(five: MapPage) -> None:
     before = five.data("view")
     five.move((500, 200))
@@ -313,7 +346,7 @@ def test_keys_do_what_the_mouse_does(five: MapPage) -> None:
     for key, tool in (("l", "lasso"), ("b", "box"), ("p", "pan")):
         five.page.keyboard.press(key)
         assert five.data("tool") == tool
-        assert five.root.locator(f"[data-tool={tool}]").get_attribute("aria-pressed") == "true"
+        assert five.root.locator(f"[data-name={tool}]").get_attribute("aria-pressed") == "true"
 
 
 def test_without_webgl_the_same_is_drawn_more_slowly(bridge: Bridge) -> None:

@@ -14,7 +14,14 @@ function made(control, tell) {
     const select = el("select", { "data-control": name, "aria-label": label, onchange: (event) => tell(name, Number(event.target.value)) }, choices);
     return el("label", { class: "cnb-map-choice" }, el("span", { class: "cnb-muted" }, label), select);
   }
-  const input = el("input", { type: "search", placeholder: placeholder || label, "aria-label": label, "data-control": name, spellcheck: "false", autocomplete: "off" });
+  const input = el("input", {
+    type: "search",
+    placeholder: placeholder || label,
+    "aria-label": label,
+    "data-control": name,
+    spellcheck: "false",
+    autocomplete: "off",
+  });
   input.addEventListener("keydown", (event) => event.key === "Enter" && tell(name, input.value));
   // The cross in the box empties it; that is an answer too.
   input.addEventListener("search", () => input.value === "" && tell(name, ""));
@@ -47,7 +54,11 @@ export function controlsIn(box, tell) {
       const focused = elements().indexOf(box.getRootNode().activeElement);
       const groups = grouped(controls).map((group) => {
         const wide = group.some(({ kind }) => kind === "text");
-        return el("div", { class: wide ? "cnb-map-group cnb-map-wide" : "cnb-map-group", role: "group", "aria-label": group[0].group || null }, group.map((control) => made(control, tell)));
+        return el(
+          "div",
+          { class: wide ? "cnb-map-group cnb-map-wide" : "cnb-map-group", role: "group", "aria-label": group[0].group || null },
+          group.map((control) => made(control, tell)),
+        );
       });
       box.replaceChildren(...groups);
       box.hidden = controls.length === 0;

@@ -47,7 +47,10 @@ export function pictureOf(view, legend, colors) {
   const { under, over } = view;
   const ratio = under.width / view.camera.width;
   const has = legend && (legend.stops || legend.entries?.length);
-  const canvas = el("canvas", { width: String(under.width + (has ? Math.round(200 * ratio) - Math.round(view.camera.inset * ratio) : 0)), height: String(under.height) });
+  const canvas = el("canvas", {
+    width: String(under.width + (has ? Math.round(200 * ratio) - Math.round(view.camera.inset * ratio) : 0)),
+    height: String(under.height),
+  });
   const ctx = canvas.getContext("2d");
   ctx.fillStyle = colors.paper;
   ctx.fillRect(0, 0, canvas.width, canvas.height);

@@ -49,7 +49,14 @@ export function listen(stage, act) {
     }
     const region = event.button === 0 && (act.tool() !== "pan" || event.shiftKey || event.altKey);
     const kind = !region ? "move" : act.tool() === "box" ? "box" : "lasso";
-    drag = { kind, start: at(event), last: at(event), points: [at(event)], mode: modeOf(event), turning: event.button === 0 && !event.ctrlKey && !event.metaKey };
+    drag = {
+      kind,
+      start: at(event),
+      last: at(event),
+      points: [at(event)],
+      mode: modeOf(event),
+      turning: event.button === 0 && !event.ctrlKey && !event.metaKey,
+    };
     if (event.button === 1) event.preventDefault();
   }
 
@@ -135,7 +142,33 @@ export function listen(stage, act) {
     event.stopPropagation();
   }
 
-  const heard = { pointerdown: down, pointermove: move, pointerup: up, pointercancel: cancel, click, dblclick: double, keydown: key, pointerleave: () => drag ?? act.leave() };
+  const heard = {
+    pointerdown: down,
+    pointermove: move,
+    pointerup: up,
+    pointercancel: cancel,
+    click,
+    dblclick: double,
+    keydown: key,
+    pointerleave: () => drag ?? act.leave(),
+  };
   for (const [name, call] of Object.entries(heard)) stage.addEventListener(name, call);
   stage.addEventListener("wheel", wheel, { passive: false });
+}
+
+/** Let a hand drag `grip` to change the height of `stage`; `done` is told the height it was given. */
+export function resizable(grip, stage, shortest, done) {
+  let from = null;
+  grip.addEventListener("pointerdown", (event) => {
+    from = { y: event.clientY, height: stage.clientHeight };
+    grip.setPointerCapture(event.pointerId);
+  });
+  grip.addEventListener("pointermove", (event) => {
+    if (from) stage.style.height = `${Math.max(shortest, from.height + event.clientY - from.y)}px`;
+  });
+  for (const end of ["pointerup", "pointercancel"])
+    grip.addEventListener(end, () => {
+      if (from) done(stage.clientHeight);
+      from = null;
+    });
 }

@@ -3,7 +3,11 @@
 import { el } from "./common.js";
 
 function swatch(color, role) {
-  return el("span", { class: `cnb-map-swatch${role === "missing" ? " cnb-map-swatch-missing" : ""}`, style: `background:${color}`, "aria-hidden": "true" });
+  return el("span", {
+    class: `cnb-map-swatch${role === "missing" ? " cnb-map-swatch-missing" : ""}`,
+    style: `background:${color}`,
+    "aria-hidden": "true",
+  });
 }
 
 function entry({ code, name, color, count, role }, act) {
@@ -28,7 +32,12 @@ function entry({ code, name, color, count, role }, act) {
 
 function bar({ stops, ticks }) {
   const marks = ticks.map(([share, text]) => el("span", { class: "cnb-map-tick", style: `bottom:${(100 * share).toFixed(2)}%` }, text));
-  return el("div", { class: "cnb-map-scale" }, el("div", { class: "cnb-map-bar", style: `background:linear-gradient(to top, ${stops.join(", ")})` }), el("div", { class: "cnb-map-ticks" }, marks));
+  return el(
+    "div",
+    { class: "cnb-map-scale" },
+    el("div", { class: "cnb-map-bar", style: `background:linear-gradient(to top, ${stops.join(", ")})` }),
+    el("div", { class: "cnb-map-ticks" }, marks),
+  );
 }
 
 /** Fill `box` with a legend; `act.pick(code, mode)` selects a group, `act.focus(code)` shows it alone while the pointer is on it. */
@@ -37,6 +46,10 @@ export function fillLegend(box, legend, act) {
   box.hidden = !has;
   if (!has) return box.replaceChildren();
   const title = legend.title ? el("div", { class: "cnb-map-legend-title", dir: "auto", title: legend.title }, legend.title) : null;
-  const entries = el("div", { class: "cnb-map-entries" }, legend.entries.map((each) => entry(each, act)));
+  const entries = el(
+    "div",
+    { class: "cnb-map-entries" },
+    legend.entries.map((each) => entry(each, act)),
+  );
   box.replaceChildren(...[title, legend.stops ? bar(legend) : null, entries].filter(Boolean));
 }

@@ -58,14 +58,32 @@ function drawHits(ctx, query, colors, radius, room) {
   });
 }
 
-/** The query's place: a diamond, with a dashed ring where the place is only approximate. */
-function drawPlace(ctx, query, colors, room) {
+/** Where the query's label stands: at the right of its place, or above it where the map ends. */
+function titled(ctx, query, colors, room) {
   const [x, y] = query.at;
+  ctx.font = `600 12px ${colors.font}`;
+  const text = shown(query.label, Math.min(48, Math.floor(colors.width / 9)));
+  const width = ctx.measureText(text).width;
+  const fits = x + 22 + width < colors.width;
+  const left = fits ? x + 16 : Math.max(6, Math.min(colors.width - width - 6, x - width / 2));
+  const middle = fits ? y - 12 : y - 24;
   room.free(x - 14, y - 14, 28, 28);
+  if (text) room.free(left - 2, middle - 8, width + 6, 16);
+  return { text, left, middle };
+}
+
+/** The query's place: a diamond, with a dashed ring where the place is only approximate. */
+function drawPlace(ctx, query, colors, title) {
   ctx.save();
-  ctx.translate(x, y);
+  ctx.translate(...query.at);
   ctx.beginPath();
-  for (const [at, [dx, dy]] of [[0, -8], [8, 0], [0, 8], [-8, 0]].entries()) ctx[at ? "lineTo" : "moveTo"](dx, dy);
+  for (const [at, [dx, dy]] of [
+    [0, -8],
+    [8, 0],
+    [0, 8],
+    [-8, 0],
+  ].entries())
+    ctx[at ? "lineTo" : "moveTo"](dx, dy);
   ctx.closePath();
   ctx.lineJoin = "round";
   ctx.lineWidth = 4;
@@ -78,19 +96,16 @@ function drawPlace(ctx, query, colors, room) {
     ring(ctx, 0, 0, 14, colors.hit, 1.2);
   }
   ctx.restore();
-  if (!query.label) return;
   ctx.font = `600 12px ${colors.font}`;
-  const text = shown(query.label, 48);
-  const width = ctx.measureText(text).width;
-  room.free(x + 14, y - 20, width + 6, 16);
-  haloed(ctx, text, x + 16, y - 12, colors, 4);
+  if (title.text) haloed(ctx, title.text, title.left, title.middle, colors, 4);
 }
 
-/** Labels in the order of their importance; what has no room is left out, so that more appear as one zooms in. */
+/** Draw labels in the order of their importance, and return how many: what has no room is left out, so that more appear as one zooms in. */
 function drawLabels(ctx, labels, colors, room) {
   ctx.font = `600 12.5px ${colors.font}`;
   ctx.textBaseline = "middle";
   ctx.textAlign = "center";
+  let drawn = 0;
   for (const { text, x, y } of labels) {
     if (x < 0 || y < 0 || x > colors.width || y > colors.height) continue;
     const line = shown(text, 32);
@@ -98,8 +113,10 @@ function drawLabels(ctx, labels, colors, room) {
     const left = Math.max(6, Math.min(colors.width - width - 6, x - width / 2));
     if (!room.free(left - 6, y - 11, width + 12, 22)) continue;
     haloed(ctx, line, left + width / 2, y, colors, 4);
+    drawn++;
   }
   ctx.textAlign = "start";
+  return drawn;
 }
 
 function drawRegion(ctx, region, colors) {
@@ -116,20 +133,22 @@ function drawRegion(ctx, region, colors) {
   ctx.setLineDash([]);
 }
 
-/** Draw everything; places are pixels, `query.hits` those of the hits in the order of their ranks. */
+/** Draw everything, and return how many labels had room; places are pixels, `query.hits` those of the hits in the order of their ranks. */
 export function drawOverlay(ctx, { colors, query, labels, region, hovered, radius }) {
   const room = new Room();
   ctx.textAlign = "start";
   ctx.direction = "ltr";
   if (query) {
     drawLines(ctx, query, colors);
+    const title = titled(ctx, query, colors, room);
     drawHits(ctx, query, colors, radius + 2.5, room);
-    drawPlace(ctx, query, colors, room);
+    drawPlace(ctx, query, colors, title);
   }
-  drawLabels(ctx, labels, colors, room);
+  const written = drawLabels(ctx, labels, colors, room);
   if (hovered) {
     ring(ctx, ...hovered, radius + 3, colors.paper, 4);
     ring(ctx, ...hovered, radius + 3, colors.ink, 1.6);
   }
   if (region) drawRegion(ctx, region, colors);
+  return written;
 }

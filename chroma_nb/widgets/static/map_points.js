@@ -31,7 +31,8 @@ export class Points {
     for (let slot = 0; slot < held; slot++)
       for (let axis = 0; axis < dimensions; axis++)
         places[3 * slot + axis] = (arrays.positions[dimensions * slot + axis] - frame.center[axis]) / frame.half;
-    const same = held === this.held && count === this.count && (rows === this.rows || (rows && this.rows && rows.every((row, slot) => row === this.rows[slot])));
+    const same =
+      held === this.held && count === this.count && (rows === this.rows || (rows && this.rows && rows.every((row, slot) => row === this.rows[slot])));
     if (same) for (let i = 0; i < places.length; i++) this.from[i] += (this.to[i] - this.from[i]) * share;
     else this.from = places;
     let radius = 0;

@@ -222,7 +222,11 @@ export class Scene {
     gl.bindTexture(gl.TEXTURE_2D, this.#made.palette);
     // GL takes columns, and may not transpose them itself everywhere.
     const { matrix: m } = how;
-    gl.uniformMatrix4fv(uniforms.u_view, false, [0, 1, 2, 3].flatMap((column) => [m[column], m[4 + column], m[8 + column], m[12 + column]]));
+    gl.uniformMatrix4fv(
+      uniforms.u_view,
+      false,
+      [0, 1, 2, 3].flatMap((column) => [m[column], m[4 + column], m[8 + column], m[12 + column]]),
+    );
     const numbers = { u_share: how.share, u_scale: how.scale, u_flat: how.flat ? 1 : 0, u_focus: how.focus, u_raised: 0, u_ratio: how.ratio };
     Object.assign(numbers, { u_opacity: how.opacity, u_dimmed: how.dimmed, u_solid: how.flat ? 0 : 1 });
     for (const [name, value] of Object.entries(numbers)) gl.uniform1f(uniforms[name], value);
@@ -250,7 +254,11 @@ export class Scene {
     gl.useProgram(made);
     gl.activeTexture(gl.TEXTURE0);
     gl.bindTexture(gl.TEXTURE_2D, this.#made.image);
-    gl.uniformMatrix4fv(uniforms.u_view, false, [0, 1, 2, 3].flatMap((column) => [m[column], m[4 + column], m[8 + column], m[12 + column]]));
+    gl.uniformMatrix4fv(
+      uniforms.u_view,
+      false,
+      [0, 1, 2, 3].flatMap((column) => [m[column], m[4 + column], m[8 + column], m[12 + column]]),
+    );
     gl.uniform4f(uniforms.u_box, ...(this.#picture.box ?? [0, 0, 1, 1]));
     gl.uniform1f(uniforms.u_screen, this.#picture.box ? 0 : 1);
     gl.uniform1f(uniforms.u_opacity, how.picture);

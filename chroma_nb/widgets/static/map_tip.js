@@ -5,8 +5,18 @@ import { el, newest } from "./common.js";
 const REMEMBERED = 300;
 
 function written({ title, text, lines }) {
-  const table = lines.length ? el("dl", {}, lines.map(([name, value]) => [el("dt", { dir: "auto" }, name), el("dd", { dir: "auto" }, value)])) : null;
-  return [title ? el("div", { class: "cnb-map-tip-title", dir: "auto" }, title) : null, text ? el("div", { class: "cnb-map-tip-text cnb-text", dir: "auto" }, text) : null, table].filter(Boolean);
+  const table = lines.length
+    ? el(
+        "dl",
+        {},
+        lines.map(([name, value]) => [el("dt", { dir: "auto" }, name), el("dd", { dir: "auto" }, value)]),
+      )
+    : null;
+  return [
+    title ? el("div", { class: "cnb-map-tip-title", dir: "auto" }, title) : null,
+    text ? el("div", { class: "cnb-map-tip-text cnb-text", dir: "auto" }, text) : null,
+    table,
+  ].filter(Boolean);
 }
 
 export class Tip {

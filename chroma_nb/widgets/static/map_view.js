@@ -111,6 +111,17 @@ export class MapView {
     this.scene.changed("looks");
   }
 
+  setDensity(on) {
+    this.density = on;
+    this.setPicture(null);
+  }
+
+  /** Show the outline of a region that is being drawn: pixels, or null. */
+  outline(pixels) {
+    this.region = pixels;
+    this.wish();
+  }
+
   setPicture(picture) {
     this.picture = picture;
     if (picture) this.root.dataset.pictures = String(++this.#pictures);
@@ -203,7 +214,7 @@ export class MapView {
     const { clientWidth: width, clientHeight: height } = this.stage;
     if (!width || !height) return;
     Object.assign(this.camera, { width, height });
-    this.told.resized?.();
+    this.told.resized();
     if (this.#untouched) this.fit(0);
     this.rest();
     this.wish();
@@ -230,7 +241,8 @@ export class MapView {
   /** Where the kernel looks for something: pixels as what it knows, data coordinates or a place in a view. */
   ofKernel(pixels) {
     const { camera, frame } = this;
-    if (!camera.flat) return { places: pixels.map(([x, y]) => camera.toClip(x, y)), matrix: camera.dataMatrix(frame), radius: [2 / camera.width, 2 / camera.height] };
+    if (!camera.flat)
+      return { places: pixels.map(([x, y]) => camera.toClip(x, y)), matrix: camera.dataMatrix(frame), radius: [2 / camera.width, 2 / camera.height] };
     const pixel = frame.half / camera.unit;
     return { places: pixels.map(([x, y]) => frame.toData(camera.at(x, y)).slice(0, 2)), matrix: null, radius: [pixel, pixel] };
   }
@@ -298,7 +310,7 @@ export class MapView {
     const ctx = over.getContext("2d");
     ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
     ctx.clearRect(0, 0, camera.width, camera.height);
-    drawOverlay(ctx, this.#overlay());
+    this.root.dataset.labels = String(drawOverlay(ctx, this.#overlay()));
     const moving = this.#flights.size > 0;
     this.root.dataset.moving = String(moving);
     if (!moving) this.root.dataset.view = camera.dataMatrix(this.frame).join(" ");
@@ -319,7 +331,7 @@ export class MapView {
     let query = null;
     if (parts.query?.place && still) {
       const hits = [...parts.query.arrays.slots].filter((slot) => slot >= 0).map((slot) => project(...points.place(slot, 1)));
-      query = { ...parts.query, at: project(...this.frame.toMap(parts.query.place)), hits };
+      query = { ...parts.query, at: project(...this.frame.toMap(parts.query.place)).slice(0, 2), hits };
     }
     const labels = still ? (parts.labels?.labels ?? []).map(([text, place]) => ({ text, place: project(...this.frame.toMap(place)) })) : [];
     return {

@@ -79,6 +79,7 @@ class Explorer(traitlets.HasTraits):
         self._wish = Wish(method, n_components, seed, dict(options or {}))
         self._points = Points.none(collection, n_components)
         self._selected: Rows = np.array([], dtype=np.intp)
+        self._shown_ids: tuple[str, ...] = ()
         self._earlier: list[tuple[str, ...]] = []
         self._named: dict[str, tuple[str, ...]] = {}
         self._clusters: Clusters | None = None
@@ -212,14 +213,16 @@ class Explorer(traitlets.HasTraits):
 
     @traitlets.validate("selected_ids")
     def _in_map_order(self, proposal: Any) -> tuple[str, ...]:
+        shown: tuple[str, ...] = self._shown_ids
+        if proposal["value"] is shown:
+            return shown
         return tuple(self._points.ids_of(np.unique(self._points.chosen(proposal["value"]))))
 
     @traitlets.observe("selected_ids")
     def _ids_were_set(self, change: Any) -> None:
-        rows = self._points.rows_of(change["new"])
-        if not np.array_equal(rows, self._selected):
+        if change["new"] is not self._shown_ids:
             self._remember(change["old"])
-            self._show_selected(rows)
+            self._show_selected(self._points.rows_of(change["new"]))
 
     @property
     def selected_rows(self) -> Rows:
@@ -242,10 +245,10 @@ class Explorer(traitlets.HasTraits):
     def _show_selected(self, rows: Rows) -> None:
         with self._lock:
             self._selected = np.unique(rows)
-            ids = tuple(self._points.ids_of(self._selected))
+            self._shown_ids = tuple(self._points.ids_of(self._selected))
         # Before the trait, whose observers may look at the page's state.
-        self._page.show_selection(self._selected)
-        self.selected_ids = ids
+        self._page.show_selection(self._selected, self._shown_ids)
+        self.selected_ids = self._shown_ids
 
     # What is asked
 

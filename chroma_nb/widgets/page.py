@@ -299,11 +299,11 @@ class Page:
         """List the selections that were kept."""
         self.panel.show(names=[(name, len(ids)) for name, ids in named.items()])
 
-    def show_selection(self, rows: Rows) -> None:
+    def show_selection(self, rows: Rows, ids: Sequence[str]) -> None:
         """Mark the selected records everywhere."""
         self.map.set_selection(rows)
         self.panel.show(count=len(rows))
-        self.table.set_selection(self._explorer.points.ids_of(rows))
+        self.table.set_selection(ids)
         self._show_views()
         if self._view == "selection":
             self._show_view("selection")

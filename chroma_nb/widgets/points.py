@@ -41,6 +41,8 @@ class Points:
         self._lock = threading.RLock()
         self._columns: dict[str, pd.Series[Any]] = {}
         self.ids: pd.Index[Any] = places.index.astype(object).rename("id")
+        # Makes the index's hash table now, in whatever thread this is, and not when somebody waits for the first selection.
+        _ = self.ids.is_unique
         axes = [axis for axis in ("x", "y", "z") if axis in places.columns]
         self.places: Places = np.ascontiguousarray(places[axes].to_numpy(dtype=np.float32))
         estimated = places["approximate"].to_numpy(dtype=bool) if "approximate" in places.columns else np.zeros(len(places), dtype=bool)

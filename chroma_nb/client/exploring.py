@@ -199,7 +199,8 @@ class ExploringVerbs(CollectionSteps, Sync):
         backend = getattr(client._execute, "__self__", None)
         folder = getattr(backend, "folder", self)  # a backend without the attribute is no store in this process
         kind: Literal["memory", "folder", "server", "other"] = "other"
-        place, headers = client._place, ()
+        place = client._place
+        headers: tuple[str, ...] = ()
         if isinstance(backend, HttpBackend):
             kind, headers = "server", tuple(backend._address.headers)
         elif folder is None:

@@ -94,7 +94,7 @@ class QueryBuilder(Together, ipywidgets.VBox):  # type: ignore[misc]  # ipywidge
     def __init__(self, source: Source, *, results: bool = True, **asked: Any) -> None:
         self._source = source
         self._lock = threading.RLock()
-        self._question, self._reading, self._edition = Question(), Reading(EVERYTHING), 0
+        self._question, self._reading = Question(), Reading(EVERYTHING)
         self._failure: str | None = None
         self._summary: Summary | None = None
         self._suggestions = Suggestions(self._counts)
@@ -105,7 +105,7 @@ class QueryBuilder(Together, ipywidgets.VBox):  # type: ignore[misc]  # ipywidge
         super().__init__()
         self.front = BuilderFront(self)
         self.table = TableWidget() if results else None
-        self.children = (self.front,)
+        self.children: tuple[ipywidgets.Widget, ...] = (self.front,)
         self._become(lambda _: first)
 
     # What users call.
@@ -266,10 +266,11 @@ class QueryBuilder(Together, ipywidgets.VBox):  # type: ignore[misc]  # ipywidge
         """Ask what `make` makes of the present question from now on, and tell traits and views; `by` is the view it comes from."""
         with self._lock:
             self._question = question = make(self._question)
-            self._reading = reading = read(question.rows, self._source.rules)
-            self._edition += 1
-            self._failure = None
-            values: dict[str, Any] = {"count": None, "error": self._problem(), **_traits_of(question)}
+            before, self._reading = self._reading, read(question.rows, self._source.rules)
+            reading, self._failure = self._reading, None
+            values: dict[str, Any] = {"error": self._problem(), **_traits_of(question)}
+            if reading.problems or reading.filter != before.filter:
+                values["count"] = None
             if not reading.problems:
                 values["where"], values["where_document"] = dicts_of(reading.filter)
             changes = self._assign(values)
@@ -359,6 +360,7 @@ class QueryBuilder(Together, ipywidgets.VBox):  # type: ignore[misc]  # ipywidge
             "unfinished": sorted(self._reading.unfinished),
             "problem": self._question.problem(),
             "failure": self._failure,
+            "counted": self.count is not None,
         }
 
     def shown_history(self) -> dict[str, Any]:
@@ -375,12 +377,12 @@ class QueryBuilder(Together, ipywidgets.VBox):  # type: ignore[misc]  # ipywidge
     def count_matches(self) -> dict[str, Any]:
         """Count the matching records, and say what excludes most when there are none."""
         with self._lock:
-            edition, reading, rows = self._edition, self._reading, self._question.rows
+            reading, rows = self._reading, self._question.rows
         if reading.problems:
             return {"count": None}
         found = matches(self._source, reading, rows)
         with self._lock:
-            if edition != self._edition:
+            if self._reading.problems or self._reading.filter != reading.filter:
                 return {"count": None}
             changes = self._assign({"count": found["count"]})
         self._tell_observers(changes)

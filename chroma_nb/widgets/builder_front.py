@@ -73,7 +73,7 @@ class BuilderFront(Talking, front="builder"):
         return {}
 
     def _answer_code(self, asked: Content, _: object) -> Content:
-        language = asked.get("language")
+        language: Any = asked.get("language")
         if language not in LANGUAGES:
             raise InvalidArgumentError(f"language: expected one of {', '.join(LANGUAGES)}")
         return {"text": self._builder.code(language)}

@@ -29,6 +29,14 @@ _KIND_OF_TYPE: Final[Mapping[str, OperandKind]] = {
     "datetime": "datetime",
 }
 
+_KIND_OF_KIND: Final[Mapping[Kind, OperandKind]] = {
+    "str": "str",
+    "number": "number",
+    "bool": "bool",
+    "naive datetime": "datetime",
+    "zoned datetime": "datetime",
+}
+
 
 @dataclass(frozen=True)
 class Offered:
@@ -136,7 +144,7 @@ def _fitting(kinds: tuple[OperandKind, ...], *, lists: bool) -> tuple[str, ...]:
 
 
 def _operand_kinds(kinds: tuple[Kind, ...]) -> list[OperandKind]:
-    return list(dict.fromkeys("datetime" if kind in ("naive datetime", "zoned datetime") else kind for kind in kinds if kind != "list"))
+    return list(dict.fromkeys(_KIND_OF_KIND[kind] for kind in kinds if kind in _KIND_OF_KIND))
 
 
 def _share(part: int, whole: int) -> str:

@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import numpy as np
 import orjson
-import pandas as pd
 
 from chroma_nb.errors import ChromaError, InvalidArgumentError
 from chroma_nb.filters import ON_DOCUMENTS, Filter, Rules, both, parse_filter, parse_where, parse_where_document
@@ -71,6 +70,8 @@ def _spelled(value: object) -> object:
 
 
 def _moment(value: Instant) -> str:
+    import pandas as pd
+
     wall = Instant(value.ns).iso()
     try:
         if value.zone is None:
@@ -194,9 +195,15 @@ def _made(node: ast.expr) -> object:
     named = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in node.keywords}
     if name == "tz_convert" and isinstance(node.func, ast.Attribute):
         moment = _made(node.func.value)
-        return moment.tz_convert(*arguments, **named) if isinstance(moment, pd.Timestamp) else None
+        return moment.tz_convert(*arguments, **named) if hasattr(moment, "tz_convert") else None
     maker = _MAKERS.get(name)
     return maker(*arguments, **named) if maker else None
+
+
+def _timestamp(*arguments: Any, **named: Any) -> object:
+    import pandas as pd
+
+    return pd.Timestamp(*arguments, **named)
 
 
 def _instant(ns: object, zone: object = None) -> Instant:
@@ -208,7 +215,7 @@ def _instant(ns: object, zone: object = None) -> Instant:
 
 
 _MAKERS: Final[Mapping[str, Callable[..., object]]] = {
-    "Timestamp": pd.Timestamp,
+    "Timestamp": _timestamp,
     "Instant": _instant,
     "datetime": dt.datetime,
     "datetime64": np.datetime64,

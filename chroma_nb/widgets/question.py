@@ -130,7 +130,8 @@ class Question:
         InvalidArgumentError
             It is not in the form that `to_json` gives.
         """
-        by, vector = given.get("by"), given.get("vector", "")
+        by: Any = given.get("by")
+        vector = given.get("vector", "")
         if by not in get_args(By) or not isinstance(vector, str):
             raise InvalidArgumentError(f"by: expected one of {', '.join(get_args(By))}")
         limit = given.get("limit")

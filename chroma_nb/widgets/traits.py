@@ -5,7 +5,6 @@ Called by widgets whose traits people set and observe while other threads do the
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -28,8 +27,6 @@ class Exact(traitlets.Any):
 
 class Together(traitlets.HasTraits):
     """Traits that an object sets several of at once; `_published` has what it set last, to tell it from what users set."""
-
-    _lock: threading.RLock  # type: ignore[valid-type]  # a function, to the stubs of Python before 3.13
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._published: dict[str, Any] = {}

@@ -190,10 +190,12 @@ def test_a_page_is_given_fields_with_what_fits_them(page: Answers) -> None:
 def test_rows_of_a_page_become_the_filter(builder: QueryBuilder, page: Answers) -> None:
     changes = heard(builder, "where")
     reading = page.ask("edit", question=question(page, YEAR, row("r2", "topic", "$in", ("str", "art"), ("str", "law"))), by="me")
-    assert reading == {"problems": {}, "unfinished": [], "problem": None, "failure": None}
+    assert reading == {"problems": {}, "unfinished": [], "problem": None, "failure": None, "counted": False}
     assert changes == [("where", {"$and": [{"year": {"$gte": 1990}}, {"topic": {"$in": ["art", "law"]}}]})]
     page.ask("count")
     assert builder.count == len(builder.run())
+    again = page.ask("edit", question=question(page, YEAR, row("r2", "topic", "$in", ("str", "art"), ("str", "law")), n_results=3), by="me")
+    assert again["counted"]  # the filter is what it was
 
 
 def test_a_wrong_row_is_said_at_the_row_and_keeps_the_question_from_being_asked(builder: QueryBuilder, page: Answers) -> None:

@@ -85,10 +85,12 @@ function render({ model, el: host }) {
     }
   });
   const send = oneAtATime(async () => {
+    parts.code.classList.add("cnb-builder-old");
     sending = channel.ask("edit", { question, by: me });
     try {
-      mark(await sending);
-      count();
+      const next = await sending;
+      mark(next);
+      if (!next.counted) count();
     } catch (error) {
       fail(error.message);
     }
@@ -103,7 +105,7 @@ function render({ model, el: host }) {
     search.draw();
     drawResults();
     mark(told);
-    if (!told.by) count();
+    if (!told.by && !told.counted) count();
   });
   channel.hear("counted", showCount);
   channel.hear("ran", (told) => (history = told.history));
@@ -303,6 +305,7 @@ function render({ model, el: host }) {
     block.textContent = text;
     const head = el("div", { class: "cnb-builder-codehead" }, el("b", {}, label), said, el("button", { type: "button", class: "cnb-quiet", onclick: copy }, "Copy again"), el("button", { type: "button", class: "cnb-quiet", "aria-label": "close", onclick: close }, "×"));
     parts.code.replaceChildren(head, block);
+    parts.code.classList.remove("cnb-builder-old");
     await copy();
   }
 

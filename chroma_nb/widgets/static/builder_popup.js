@@ -58,7 +58,7 @@ export class Popup {
 /** Return a button that opens a menu; `items` returns [{ label, note, pick }] when it does. */
 export function menuButton(label, items, { empty = "", attributes = {} } = {}) {
   const popup = new Popup();
-  const button = el("button", { type: "button", "aria-haspopup": "menu", "aria-expanded": "false", ...attributes, onclick: () => toggle() }, label);
+  const button = el("button", { type: "button", "aria-haspopup": "menu", "aria-expanded": "false", ...attributes, onclick: () => toggle(), onkeydown: (event) => event.key === "Escape" && popup.close() }, label);
   function toggle() {
     if (popup.isOpen) return popup.close();
     const entries = items();
@@ -85,7 +85,6 @@ export function menuButton(label, items, { empty = "", attributes = {} } = {}) {
     event.preventDefault();
     event.stopPropagation();
   }
-  button.closeMenu = () => popup.close();
   return button;
 }
 
@@ -202,6 +201,5 @@ export function combobox({ value = "", label, placeholder = "", load, typed = ()
     }
   }
 
-  input.closeList = () => popup.close();
   return input;
 }

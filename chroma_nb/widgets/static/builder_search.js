@@ -2,6 +2,7 @@ import { el } from "./common.js";
 
 // What records are compared with: nothing, texts, a vector, or other records.
 
+const [INPUT, CHOSEN] = ["[data-part=query]", "[aria-checked=true]"];
 const WAYS = { nothing: "Filter only", text: "By text", vector: "By vector", like: "Like records" };
 
 /** Show the way of searching in `box`; `question()` is changed in place, `typed()` and `built()` tell of it. */
@@ -15,13 +16,17 @@ export function searchEditor(box, { question, typed, built }) {
     });
     const inputs = { nothing: () => [], text: textInputs, vector: vectorInput, like: idTags }[by]();
     box.replaceChildren(ways, el("div", { class: "cnb-builder-asked" }, inputs));
-    if (focus) box.querySelector(focus)?.focus();
+    for (const each of focus ?? []) {
+      const found = box.querySelector(each);
+      if (found) return found.focus();
+    }
+    return undefined;
   }
 
   function choose(way) {
     question().by = way;
     if (way === "text" && !question().texts.length) question().texts = [""];
-    draw("[data-part=query], [aria-checked=true]");
+    draw([INPUT, CHOSEN]);
     built();
   }
 
@@ -32,7 +37,7 @@ export function searchEditor(box, { question, typed, built }) {
     const ways = Object.keys(WAYS);
     question().by = ways[(ways.indexOf(question().by) + step + ways.length) % ways.length];
     if (question().by === "text" && !question().texts.length) question().texts = [""];
-    draw("[aria-checked=true]");
+    draw([CHOSEN]);
     built();
   }
 
@@ -53,7 +58,7 @@ export function searchEditor(box, { question, typed, built }) {
       const remove = question().texts.length > 1 && el("button", { type: "button", class: "cnb-quiet", "aria-label": "remove text", onclick: () => (question().texts.splice(i, 1), draw(), built()) }, "×");
       return el("div", { class: "cnb-builder-text" }, area, remove);
     });
-    const another = el("button", { type: "button", class: "cnb-quiet", title: "Each text is a query of its own", onclick: () => (question().texts.push(""), draw("div:nth-last-child(1 of .cnb-builder-text) textarea"), built()) }, "+ Text");
+    const another = el("button", { type: "button", class: "cnb-quiet", title: "Each text is a query of its own", onclick: () => (question().texts.push(""), draw([".cnb-builder-text:last-child textarea"]), built()) }, "+ Text");
     lines[lines.length - 1]?.append(another);
     return lines;
   }
@@ -63,7 +68,7 @@ export function searchEditor(box, { question, typed, built }) {
     if (kept && !vector) {
       const [rows, width] = kept;
       const said = `${rows === 1 ? "A vector" : `${rows.toLocaleString("en")} vectors`} of ${width.toLocaleString("en")} numbers, set from Python`;
-      return el("div", { class: "cnb-row" }, el("span", { class: "cnb-muted" }, said), el("button", { type: "button", class: "cnb-quiet", "data-part": "query", onclick: () => ((question().kept = null), draw("[data-part=query]"), built()) }, "Replace"));
+      return el("div", { class: "cnb-row" }, el("span", { class: "cnb-muted" }, said), el("button", { type: "button", class: "cnb-quiet", "data-part": "query", onclick: () => ((question().kept = null), draw([INPUT]), built()) }, "Replace"));
     }
     const area = el("textarea", {
       rows: 2,
@@ -85,7 +90,7 @@ export function searchEditor(box, { question, typed, built }) {
     const tags = el("div", { class: "cnb-builder-tags" });
     const { like } = question();
     const changed = () => {
-      draw("[data-part=query]");
+      draw([INPUT]);
       built();
     };
     const add = () => {

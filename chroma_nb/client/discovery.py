@@ -129,7 +129,7 @@ class DiscoveryVerbs(CollectionSteps):
     def version(self) -> Steps[int]:
         """Return a number that grows with every change of the records: what was worked out from them holds until it changes.
 
-        Chroma's own server has no such number; there it is the number of records.
+        Chroma's own server has no such number; there it follows from the number of records and the writes made by this client.
         """
         return (yield from self._refreshed()).version
 

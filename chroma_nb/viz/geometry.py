@@ -117,9 +117,7 @@ class PointIndex:
         open_points = np.flatnonzero(np.repeat(touched, self._counts))
         if len(open_points):
             inside[open_points] = self._tested(open_points, touched, passes, edges)
-        found = np.zeros(self._size, np.bool_)
-        found[self._rows[inside]] = True
-        return np.flatnonzero(found)
+        return self._ascending(self._rows[inside])
 
     def within_box(self, x0: float, y0: float, x1: float, y1: float) -> Rows:
         """Return the points in the box with these opposite corners, its border included, ascending."""
@@ -130,7 +128,7 @@ class PointIndex:
         part = slice(self._starts[first * self._lines], self._starts[(last + 1) * self._lines])
         x, y = self._x[part].astype(np.float64), self._y[part].astype(np.float64)
         inside = (x >= left) & (x <= right) & (y >= low) & (y <= high)
-        return np.sort(self._rows[part][inside])
+        return self._ascending(self._rows[part][inside])
 
     def nearest(self, x: float, y: float, radius: float) -> int | None:
         """Return the point nearest to (x, y), or None if none is within `radius`. Of equally near ones, the first."""
@@ -152,6 +150,11 @@ class PointIndex:
         """Return for each of `places` (m, 2) what `nearest` returns, with -1 for None."""
         found = (self.nearest(x, y, radius) for x, y in np.asarray(places, np.float64).reshape(-1, 2).tolist())
         return np.array([-1 if row is None else row for row in found], dtype=np.intp)
+
+    def _ascending(self, rows: Rows) -> Rows:
+        found = np.zeros(self._size, np.bool_)
+        found[rows] = True
+        return np.flatnonzero(found)
 
     def _ends_of_bands(self, end: np.ufunc) -> Doubles:
         """Return the smallest or largest y in each band; NaN where there is none."""

@@ -218,7 +218,7 @@ def png(pixels: npt.NDArray[np.uint8], *, tight: bool = False) -> bytes:
         Pillow is not installed.
     """
     file = io.BytesIO()
-    need("PIL.Image", "a picture").fromarray(pixels).save(file, "PNG", compress_level=9 if tight else 1)
+    need("PIL.Image", "a picture").fromarray(pixels).save(file, "PNG", compress_level=6 if tight else 1)
     return file.getvalue()
 
 

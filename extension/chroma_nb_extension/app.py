@@ -71,7 +71,7 @@ class ChromaNB(ExtensionAppJinjaMixin, ExtensionApp):
         self.records = Records(Path(server.runtime_dir))
         remote = bool(server.gateway_config.gateway_enabled)
         self.kernels = Kernels(self.records, server.kernel_manager, server.session_manager, remote=remote)
-        self.upstreams = Upstreams(self.timeout)
+        self.upstreams = Upstreams(self.timeout, self.kernels.ids)
         base = f"{spellings(server.base_url)}chroma-nb/"
         self._below = re.compile(f"{base}(.*)", re.DOTALL)
         rules = [(base + path, handler, {"extension": self}) for path, handler in _ROUTES]
@@ -87,7 +87,7 @@ class ChromaNB(ExtensionAppJinjaMixin, ExtensionApp):
     async def stop_extension(self) -> None:
         """Close what is open, take back what was announced."""
         self.records.withdraw()
-        await self.upstreams.keep_only(())
+        await self.upstreams.close()
 
     def _announce(self) -> None:
         url = self.server.connection_url

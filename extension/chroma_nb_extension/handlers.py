@@ -98,7 +98,6 @@ class Servers(Door):
         """Write the list."""
         await self.permit("read")
         found = await self.extension.kernels.all()
-        await self.extension.upstreams.keep_only(self.extension.kernels.ids())
         self.finish(json.dumps([described(each, self.base_url) for each in found]))
 
     @web.authenticated

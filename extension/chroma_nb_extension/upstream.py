@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -132,10 +132,13 @@ class Upstreams:
     ----------
     timeout
         Seconds without a sign of life after which a kernel is given up.
+    known
+        Tells the ids of the kernels that there are; connections to others are closed when a new one is made.
     """
 
-    def __init__(self, timeout: float) -> None:
+    def __init__(self, timeout: float, known: Callable[[], Iterable[str]]) -> None:
         self._timeout = timeout
+        self._known = known
         self._pools: dict[str, _Pool] = {}
 
     @contextlib.asynccontextmanager
@@ -156,10 +159,12 @@ class Upstreams:
                 # The block may end because the client has gone, and this must be done even so.
                 await asyncio.shield(response.aclose())
 
-    async def keep_only(self, kernel_ids: Iterable[str]) -> None:
-        """Close the connections to all other kernels."""
-        kept = set(kernel_ids)
-        for kernel_id in self._pools.keys() - kept:
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._keep_only(())
+
+    async def _keep_only(self, kernel_ids: Iterable[str]) -> None:
+        for kernel_id in self._pools.keys() - set(kernel_ids):
             await self._pools.pop(kernel_id).drop()
 
     async def _pool(self, record: Record) -> _Pool:
@@ -172,6 +177,7 @@ class Upstreams:
             raise Refused(501, "the environment of the Jupyter server lacks httpx; install it there: pip install httpx") from None
         if pool is not None:
             await pool.drop()
+        await self._keep_only((record.kernel_id, *self._known()))
         return made
 
     async def _sent(self, pool: _Pool, record: Record, ask: Ask) -> httpx.Response:

@@ -140,7 +140,7 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
     """Start a server whose authorizer lets nobody write, and that knows no route without authentication."""
     config = {
         "ServerApp": {"authorizer_class": "tests.extension.authorizing.ReadersOnly", "allow_unauthenticated_access": False},
-        "ChromaNB": {"max_body_size": 1 << 20},
+        "ChromaNB": {"max_body_size": 1 << 20, "track_activity": True},
     }
     with Jupyter.started(tmp_path_factory.mktemp("strict"), base_url="/pre/", config=config) as started:
         started.kernel("a.ipynb").run(SERVE)
@@ -192,6 +192,13 @@ def test_a_server_without_open_routes_keeps_these_closed(strict: Jupyter) -> Non
     assert strict.ask("GET", "chroma-nb/default/api/v2", authorized=False).status_code == 403
     assert strict.ask("GET", "chroma-nb/servers", authorized=False).status_code == 403
     assert strict.ask("GET", "chroma-nb/ui?x=1", authorized=False).headers["location"] == "/pre/login?next=%2Fpre%2Fchroma-nb%2Fui%3Fx%3D1"
+
+
+def test_clients_are_no_activity_unless_they_shall_be(jupyter: Jupyter, api: str, strict: Jupyter) -> None:
+    for server, path, counts in ((jupyter, f"{api}/x", False), (strict, "chroma-nb/default/api/v2/x", True)):
+        before = server.ask("GET", "api/status").json()["last_activity"]
+        assert server.ask("GET", path).status_code == 200
+        assert (server.ask("GET", "api/status").json()["last_activity"] != before) == counts
 
 
 def test_a_body_that_is_too_large_is_refused_in_words(strict: Jupyter) -> None:

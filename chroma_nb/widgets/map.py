@@ -24,6 +24,8 @@ from chroma_nb.widgets.map_cloud import Cloud, Rows, View, numbers_of, rows_of
 from chroma_nb.widgets.map_colors import painted, plain
 from chroma_nb.widgets.map_parts import ALIGNED, OTHERS, Control, Drawing, Query, Shown, spot_of
 
+__all__ = ["Control", "MapWidget", "Mode", "Shown"]
+
 _LOG = logging.getLogger("chroma_nb.widgets")
 
 Mode: TypeAlias = Literal["replace", "add", "remove"]

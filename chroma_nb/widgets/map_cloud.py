@@ -55,6 +55,8 @@ class Cloud:
 
     positions: Floats = field(default_factory=lambda: np.empty((0, 2), np.float32))
     approximate: Mask | None = None
+    _last: tuple[bytes, Floats] = field(default=(b"", np.empty((0, 2), np.float32)), init=False, repr=False)
+    """The last view of a 3-D map and what it shows: one looks, points and draws from the same direction for a while."""
 
     @classmethod
     def of(cls, positions: object, approximate: object = None) -> Cloud:
@@ -113,7 +115,14 @@ class Cloud:
 
     def within(self, polygon: NDArray[np.float64], view: View) -> Rows:
         """Return the points that `view` shows inside a polygon (k, 2), exactly and of all points, ascending."""
-        return self._seen(view).within_polygon(polygon)
+        if view.matrix is None:
+            return self._index.within_polygon(polygon)
+        if len(polygon) == 0:
+            return np.empty(0, np.intp)
+        # An index of a view serves once: it is made of those points only that may be inside.
+        seen = self.seen(view)
+        around = np.flatnonzero(((seen >= polygon.min(axis=0)) & (seen <= polygon.max(axis=0))).all(axis=1))
+        return np.asarray(around[PointIndex(seen[around]).within_polygon(polygon)])
 
     def nearest(self, place: tuple[float, float], view: View, radius: tuple[float, float]) -> int | None:
         """Return the point that `view` shows nearest to a place, within an ellipse of these half axes, or None.
@@ -135,10 +144,11 @@ class Cloud:
             return self.positions[:, :2]
         if self.dimensions != 3:
             raise InvalidArgumentError("view: got one of a 3-D map, but the map has become 2-D. Look at it again.")
-        return projected(self.positions, view.matrix)
-
-    def _seen(self, view: View) -> PointIndex:
-        return self._index if view.matrix is None else PointIndex(self.seen(view))
+        key, places = self._last
+        if key != view.matrix.tobytes():
+            places = projected(self.positions, view.matrix)
+            object.__setattr__(self, "_last", (view.matrix.tobytes(), places))
+        return places
 
 
 def rows_of(argument: str, given: object, n: int) -> Rows:

@@ -213,10 +213,10 @@ class Explorer(traitlets.HasTraits):
 
     @traitlets.validate("selected_ids")
     def _in_map_order(self, proposal: Any) -> tuple[str, ...]:
-        shown: tuple[str, ...] = self._shown_ids
-        if proposal["value"] is shown:
-            return shown
-        return tuple(self._points.ids_of(np.unique(self._points.chosen(proposal["value"]))))
+        given: object = proposal["value"]
+        if given is self._shown_ids:
+            return self._shown_ids
+        return tuple(self._points.ids_of(np.unique(self._points.chosen(given))))
 
     @traitlets.observe("selected_ids")
     def _ids_were_set(self, change: Any) -> None:

@@ -79,7 +79,8 @@ class RecordSource:
 
         ids = self._points.ids[rows]
         if name == "id":
-            return pd.Series(ids)
+            names: pd.Series[Any] = pd.Series(ids)
+            return names
         if name != "document":
             field = next(column for column in self.columns if column.name == name)
             column: pd.Series[Any] = self._points.column(field.label).iloc[rows]

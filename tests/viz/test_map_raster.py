@@ -17,6 +17,8 @@ from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.viz import raster
 from chroma_nb.viz.raster import View, counts, picture, png, rgb, static_png
 
+FEWER_COLORS = 16
+"""Most by which a picture that is kept may differ from what was drawn."""
 VIEW = View(-4, -3, 4, 3, width=40, height=30)
 TONES = ["eq_hist", "log", "sqrt", "linear"]
 RED, BLUE = (255, 0, 0), (0, 0, 255)
@@ -110,11 +112,20 @@ def test_a_dot_covers_what_lies_within_its_radius(radius: int) -> None:
     assert image[0, 39 - radius, :3].tolist() == list(BLUE)
 
 
+def read(file: bytes) -> np.ndarray[Any, Any]:
+    return np.asarray(Image.open(io.BytesIO(file)).convert("RGBA"))
+
+
 def test_a_png_gives_the_pixels_back() -> None:
     image = picture(cloud(500), VIEW)
-    for tight in (False, True):
-        read = np.asarray(Image.open(io.BytesIO(png(image, tight=tight))))
-        assert read.tolist() == image.tolist()
+    assert read(png(image)).tolist() == image.tolist()
+    np.testing.assert_allclose(read(png(image, tight=True)).astype(int), image, atol=FEWER_COLORS)
+
+
+def test_a_static_picture_is_small_enough_to_be_kept_in_notebooks() -> None:
+    points = cloud(100_000)
+    colors = np.random.default_rng(0).integers(0, 255, (len(points), 3), dtype=np.uint8)
+    assert len(static_png(points, colors, view=View.fitting(points, 900, 600))) < 100_000
 
 
 def test_a_static_picture_dims_what_is_not_selected() -> None:
@@ -122,13 +133,13 @@ def test_a_static_picture_dims_what_is_not_selected() -> None:
     mask = np.arange(200) < 20
     pictures = [static_png(points, colors, selected) for selected in (mask, np.flatnonzero(mask), None, [])]
     assert pictures[0] == pictures[1]
-    some, _, everything, none = (np.asarray(Image.open(io.BytesIO(picture))) for picture in pictures)
+    some, _, everything, none = map(read, pictures)
     assert everything.shape == (360, 480, 4)
     pixels, _ = View.fitting(points, 480, 360).pixels(points)
     opacity = [image.reshape(-1, 4)[:, 3][pixels].astype(float) for image in (some, everything, none)]
-    assert (opacity[0][mask] > opacity[1].max() * raster.FAINTEST - 1).all()
-    np.testing.assert_allclose(opacity[2], opacity[1] * raster.DIMMED, atol=1)
-    assert np.asarray(Image.open(io.BytesIO(static_png(np.empty((0, 2)))))).max() == 0
+    assert (opacity[0][mask] > opacity[1].max() * raster.FAINTEST - FEWER_COLORS).all()
+    np.testing.assert_allclose(opacity[2], opacity[1] * raster.DIMMED, atol=FEWER_COLORS)
+    assert read(static_png(np.empty((0, 2)))).max() == 0
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import json
 import re
 import shlex
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.filters import Filter, describe
@@ -30,7 +30,7 @@ from chroma_nb.widgets.request import (
     vectors_source,
 )
 
-_EXACT: Final = 2**53
+_EXACT, _EXPONENT = 2**53, 10**21
 
 
 def in_javascript(request: Request, connection: Connection) -> str:
@@ -42,7 +42,7 @@ def in_javascript(request: Request, connection: Connection) -> str:
         JavaScript cannot hold a value of the filter.
     """
     refuse_foreign(request.filter, "chromadb's JavaScript client")
-    _refuse_large_integers(request.filter)
+    _refuse_large_numbers(request.filter)
     guide = lacks_are_left_out(request.filter)
     before, asked, after = _queries(request)
     named = zip(("where", "whereDocument"), dicts_of(divided(request.filter)), strict=True)
@@ -113,11 +113,12 @@ def _call(target: str, options: Mapping[str, str]) -> str:
     return f"{target}({{\n{body}}});"
 
 
-def _refuse_large_integers(filter: Filter) -> None:  # noqa: A002 - the field's name
+def _refuse_large_numbers(filter: Filter) -> None:  # noqa: A002 - the field's name
     for leaf in leaves(filter):
-        if any(isinstance(value, int) and abs(value) > _EXACT for value in operands(leaf)):
+        # Floats too: up to 10**21 JavaScript writes them without exponent, as integers with other last digits.
+        if any(isinstance(value, (int, float)) and _EXACT < abs(value) < _EXPONENT for value in operands(leaf)):
             raise InvalidArgumentError(
-                f"JavaScript's numbers do not hold integers beyond 2**53 exactly ({describe(leaf, 80)});"
+                f"JavaScript does not keep whole numbers beyond 2**53 as they are ({describe(leaf, 80)});"
                 " copy it as Python (chroma_nb) or as curl"
             )
 

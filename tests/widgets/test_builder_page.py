@@ -326,7 +326,7 @@ def test_what_a_language_cannot_say_is_said(collection: Any, bridge: Bridge) -> 
     shown = show(collection, bridge, {"n": 2**60})
     shown.button("Copy as code").click()
     shown.page.get_by_role("menuitem", name="JavaScript").click()
-    shown.page.get_by_text("do not hold integers beyond 2**53").wait_for()
+    shown.page.get_by_text("does not keep whole numbers beyond 2**53").wait_for()
 
 
 def test_a_filter_is_pasted(shown: Shown) -> None:

@@ -31,6 +31,7 @@ def asked(where: Any = None, where_document: Any = None, **more: Any) -> Request
         ("chromadb", asked({"when": {"$gte": Instant(0, "UTC")}}), "cannot compare datetimes .*copy it as Python"),
         ("javascript", asked({"when": {"$in": [Instant(0, None)]}}), "cannot compare datetimes"),
         ("javascript", asked({"n": {"$in": [1, 2**53 + 1]}}), "beyond 2\\*\\*53"),
+        ("javascript", asked({"n": {"$lt": float(2**60)}}), "beyond 2\\*\\*53"),
         ("chromadb", asked({"$or": [{"n": 1}, {"#document": {"$regex": "x"}}]}), "where_document only"),
         ("javascript", asked({"$or": [{"n": 1}, {"#document": {"$not_regex": "x"}}]}), "where_document only"),
     ],

@@ -316,7 +316,6 @@ class QueryBuilder(Together, ipywidgets.VBox):  # type: ignore[misc]  # ipywidge
             self.table.set_title(f"{'first ' if cut else ''}{len(frame):,} {'record' if len(frame) == 1 else 'records'}", words)
             self.children = (self.front, self.table)
         self._tell_observers(changes)
-        self.front.ran()
 
     def _counts(self, key: str, most: int) -> Mapping[Any, int]:
         counts: Mapping[Any, int] = self._source.collection.values(key, top=most).to_dict()
@@ -346,7 +345,6 @@ class QueryBuilder(Together, ipywidgets.VBox):  # type: ignore[misc]  # ipywidge
             "languages": list(LANGUAGES.items()),
             "includes": list(asking.INCLUDES),
             **self.shown_question(),
-            **self.shown_history(),
         }
 
     def shown_question(self) -> dict[str, Any]:

@@ -33,10 +33,6 @@ class BuilderFront(Talking, front="builder"):
         """Tell every view the question as it is now; the view called `by` made it and knows the rows."""
         self._tell("question", {"by": by, **self._builder.shown_question()})
 
-    def ran(self) -> None:
-        """Tell every view that there are results, and the history of questions."""
-        self._tell("ran", self._builder.shown_history())
-
     def changed(self) -> None:
         """Tell every view to ask for everything anew."""
         self._tell("changed")
@@ -51,6 +47,7 @@ class BuilderFront(Talking, front="builder"):
             "count": self._answer_count,
             "values": self._answer_values,
             "run": self._answer_run,
+            "history": lambda _, __: self._builder.shown_history(),
             "code": self._answer_code,
             "paste": self._answer_paste,
             "restore": self._answer_restore,

@@ -1,4 +1,5 @@
-import { Channel, copied, el, followTheme, icon, keepKeys, settled, shown } from "./common.js";
+import { Channel, el, followTheme, icon, keepKeys, settled, shown } from "./common.js";
+import { codePanel, number, pastePanel, whyNothing } from "./builder_panels.js";
 import { menuButton, Popup } from "./builder_popup.js";
 import { rowsEditor } from "./builder_rows.js";
 import { searchEditor } from "./builder_search.js";
@@ -10,8 +11,6 @@ const CLOCK = "M8 4.5V8l2.5 1.5M14 8A6 6 0 1 1 2 8a6 6 0 0 1 12 0z";
 const PASTE = "M5.5 3.5h-2v10h9v-10h-2M5.5 2.5h5v2.5h-5z";
 const RUN = "M5 3.5v9l7.5-4.5z";
 const TYPING = 150;
-
-const number = (value) => value.toLocaleString("en");
 
 /** Send the newest of what is to be sent, one at a time: a slow answer holds up one question, not a queue of them. */
 function oneAtATime(send) {
@@ -45,11 +44,8 @@ function render({ model, el: host }) {
 
   let state = null;
   let question = null;
-  let history = [];
   let reading = null;
-  let counted = null;
   let running = false;
-  let sending = Promise.resolve();
 
   const parts = frame();
   const rows = rowsEditor(parts.rows, {
@@ -85,10 +81,9 @@ function render({ model, el: host }) {
     }
   });
   const send = oneAtATime(async () => {
-    parts.code.classList.add("cnb-builder-old");
-    sending = channel.ask("edit", { question, by: me });
+    parts.code.outdated();
     try {
-      const next = await sending;
+      const next = await channel.ask("edit", { question, by: me });
       mark(next);
       if (!next.counted) count();
     } catch (error) {
@@ -108,7 +103,6 @@ function render({ model, el: host }) {
     if (!told.by && !told.counted) count();
   });
   channel.hear("counted", showCount);
-  channel.hear("ran", (told) => (history = told.history));
   channel.hear("changed", () => ask());
   root.addEventListener(
     "keydown",
@@ -116,7 +110,7 @@ function render({ model, el: host }) {
       if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
       event.preventDefault();
       event.stopPropagation();
-      if (parts.paste.contains(event.target)) load();
+      if (parts.paste.element.contains(event.target)) parts.paste.take();
       else run();
     },
     true,
@@ -131,7 +125,6 @@ function render({ model, el: host }) {
       return;
     }
     question = state.question;
-    history = state.history;
     parts.name.textContent = shown(state.name);
     parts.total.textContent = `${number(state.total)} ${state.total === 1 ? "record" : "records"}`;
     search.draw();
@@ -143,33 +136,63 @@ function render({ model, el: host }) {
   }
 
   function frame() {
+    const paste = pastePanel(
+      (text) => channel.ask("paste", { text }),
+      () => {
+        pasting.setAttribute("aria-expanded", "false");
+        pasting.focus();
+      },
+    );
+    const code = codePanel(() => copy.focus());
+    const pasting = el("button", { type: "button", class: "cnb-quiet", "aria-expanded": "false", onclick: togglePaste }, icon(PASTE), "Paste where");
+    const past = menuButton([icon(CLOCK), "History"], pastItems, { empty: "Questions you run are kept here.", attributes: { class: "cnb-quiet" } });
+    const copy = menuButton([icon(CODE), "Copy as code"], languages);
     const made = {
+      paste,
+      code,
       name: el("strong", { class: "cnb-text" }),
       total: el("span", { class: "cnb-muted" }),
       search: el("div", { class: "cnb-builder-search" }),
       rows: el("div", { class: "cnb-builder-rows" }),
-      paste: pastePanel(),
       count: el("div", { class: "cnb-builder-count", role: "status", "aria-live": "polite" }),
       results: el("div", { class: "cnb-builder-results cnb-row" }),
       failure: el("div", { class: "cnb-builder-failure cnb-error cnb-text", role: "alert" }),
       blame: el("div", { class: "cnb-builder-blame" }),
-      code: el("div", { class: "cnb-builder-code" }),
-      run: el("button", { type: "button", class: "cnb-main", title: "Run (Ctrl or Cmd + Enter)", onclick: () => run() }, icon(RUN), el("span", {}, "Run")),
+      run: el(
+        "button",
+        { type: "button", class: "cnb-main", title: "Run (Ctrl or Cmd + Enter)", onclick: () => run() },
+        icon(RUN),
+        el("span", {}, "Run"),
+      ),
     };
-    const past = menuButton([icon(CLOCK), "History"], pastItems, { empty: "Questions you run are kept here.", attributes: { class: "cnb-quiet" } });
-    const paste = el("button", { type: "button", class: "cnb-quiet", "aria-expanded": "false", onclick: () => openPaste(paste) }, icon(PASTE), "Paste where");
-    const copy = menuButton([icon(CODE), "Copy as code"], () => state.languages.map(([language, label]) => ({ label, pick: () => showCode(language, label) })));
-    const head = el("div", { class: "cnb-builder-head" }, el("div", { class: "cnb-builder-title" }, made.name, made.total), el("div", { class: "cnb-row" }, past, paste));
-    const foot = el("div", { class: "cnb-builder-foot" }, made.count, el("div", { class: "cnb-row" }, made.results, copy, made.run));
-    root.append(head, made.search, made.rows, made.paste.element, foot, made.failure, made.blame, made.code);
-    made.copy = copy;
-    made.pasteButton = paste;
-    return { ...made, paste: made.paste.element, pasteArea: made.paste.area, pasteError: made.paste.error };
+    const title = el("div", { class: "cnb-builder-title" }, made.name, made.total);
+    root.append(
+      el("div", { class: "cnb-builder-head" }, title, el("div", { class: "cnb-row" }, past, pasting)),
+      made.search,
+      made.rows,
+      paste.element,
+      el("div", { class: "cnb-builder-foot" }, made.count, el("div", { class: "cnb-row" }, made.results, copy, made.run)),
+      made.failure,
+      made.blame,
+      code.element,
+    );
+    function togglePaste() {
+      if (!paste.element.hidden) return paste.close();
+      pasting.setAttribute("aria-expanded", "true");
+      return paste.open();
+    }
+    return made;
   }
 
   function drawResults() {
     const ranked = question.by !== "nothing";
-    const input = el("input", { type: "number", min: "1", step: "1", class: "cnb-builder-most", "aria-label": ranked ? "number of results" : "at most so many records" });
+    const input = el("input", {
+      type: "number",
+      min: "1",
+      step: "1",
+      class: "cnb-builder-most",
+      "aria-label": ranked ? "number of results" : "at most so many records",
+    });
     input.value = String((ranked ? question.n_results : question.limit) ?? "");
     input.placeholder = "all";
     input.addEventListener("input", () => {
@@ -181,9 +204,18 @@ function render({ model, el: host }) {
     });
     const label = el("label", { class: "cnb-row cnb-muted" }, ranked ? "nearest" : "at most", input);
     const popup = new Popup();
-    const choices = () => el("div", { class: "cnb-builder-choices", role: "group", "aria-label": "columns" }, state.includes.filter((name) => ranked || name !== "distances").map(choice));
+    const choices = () =>
+      el(
+        "div",
+        { class: "cnb-builder-choices", role: "group", "aria-label": "columns" },
+        state.includes.filter((name) => ranked || name !== "distances").map(choice),
+      );
     const closed = () => wanted.setAttribute("aria-expanded", "false");
-    const wanted = el("button", { type: "button", class: "cnb-quiet", "aria-expanded": "false", onclick: () => (popup.isOpen ? popup.close() : open()) }, "Columns");
+    const wanted = el(
+      "button",
+      { type: "button", class: "cnb-quiet", "aria-expanded": "false", onclick: () => (popup.isOpen ? popup.close() : open()) },
+      "Columns",
+    );
     const open = () => {
       const box = choices();
       box.addEventListener("keydown", (event) => event.key === "Escape" && (popup.close(), wanted.focus()));
@@ -226,29 +258,14 @@ function render({ model, el: host }) {
     }
     if (matching === null || matching === undefined) {
       const wrong = Object.keys(reading?.problems ?? {}).length;
-      if (wrong) parts.count.replaceChildren(el("span", { class: "cnb-muted" }, wrong === 1 ? "A condition is wrong" : `${wrong} conditions are wrong`));
+      if (wrong)
+        parts.count.replaceChildren(el("span", { class: "cnb-muted" }, wrong === 1 ? "A condition is wrong" : `${wrong} conditions are wrong`));
       return;
     }
-    counted = matching;
     parts.total.textContent = `${number(total)} ${total === 1 ? "record" : "records"}`;
     const share = el("span", { class: "cnb-muted" }, ` of ${number(total)} ${total === 1 ? "record matches" : "records match"}`);
     parts.count.replaceChildren(el("strong", {}, number(matching)), share);
-    if (matching === 0 && total) parts.blame.replaceChildren(...why(blame));
-  }
-
-  /** Say why nothing matches: which condition to leave out, and what each finds by itself. */
-  function why(blame) {
-    const [worst] = blame;
-    if (!worst) return [];
-    if (blame.length === 1) return [el("div", {}, "No record meets ", el("b", { class: "cnb-text" }, worst.words), ".")];
-    const drop = el("button", { type: "button", onclick: () => rows.removeById(worst.id) }, "Remove it");
-    const headline =
-      worst.without > 0
-        ? el("div", { class: "cnb-row" }, el("span", {}, "Without ", el("b", { class: "cnb-text" }, worst.words), ` ${number(worst.without)} would match.`), drop)
-        : el("div", {}, "No single condition is to blame; leave out two or more.");
-    const lines = blame.map((each) => el("tr", {}, el("td", { class: "cnb-text" }, each.words), el("td", {}, number(each.alone)), el("td", {}, number(each.without))));
-    const heads = el("tr", {}, ["condition", "alone", "all but it"].map((text) => el("th", { scope: "col" }, text)));
-    return [headline, el("table", {}, el("thead", {}, heads), el("tbody", {}, lines))];
+    if (matching === 0 && total) parts.blame.replaceChildren(...whyNothing(blame, rows.removeById));
   }
 
   async function suggestions(key, typed, kind) {
@@ -267,7 +284,6 @@ function render({ model, el: host }) {
     try {
       // What was just typed is part of the question.
       mark(await channel.ask("edit", { question, by: me }));
-      running = true;
       await channel.ask("run");
       fail("");
     } catch (error) {
@@ -279,8 +295,17 @@ function render({ model, el: host }) {
     }
   }
 
-  function pastItems() {
-    return history.map(({ words, results }, place) => ({ label: words, note: number(results), pick: () => channel.ask("restore", { place }).catch((error) => fail(error.message)) }));
+  function languages() {
+    return state.languages.map(([language, label]) => ({ label, pick: () => showCode(language, label) }));
+  }
+
+  async function pastItems() {
+    const { history } = await channel.ask("history");
+    return history.map(({ words, results }, place) => ({
+      label: words,
+      note: number(results),
+      pick: () => channel.ask("restore", { place }).catch((error) => fail(error.message)),
+    }));
   }
 
   async function showCode(language, label) {
@@ -289,56 +314,10 @@ function render({ model, el: host }) {
       await channel.ask("edit", { question, by: me });
       ({ text } = await channel.ask("code", { language }));
     } catch (error) {
-      parts.code.replaceChildren(el("div", { class: "cnb-builder-note cnb-error cnb-text" }, shown(error.message, 1000)));
+      parts.code.fail(error.message);
       return;
     }
-    const said = el("span", { class: "cnb-muted", role: "status" });
-    const copy = async () => {
-      await copied(text);
-      said.textContent = "Copied";
-    };
-    const close = () => {
-      parts.code.replaceChildren();
-      parts.copy.focus();
-    };
-    const block = el("pre", { tabindex: "0", "aria-label": label });
-    block.textContent = text;
-    const head = el("div", { class: "cnb-builder-codehead" }, el("b", {}, label), said, el("button", { type: "button", class: "cnb-quiet", onclick: copy }, "Copy again"), el("button", { type: "button", class: "cnb-quiet", "aria-label": "close", onclick: close }, "×"));
-    parts.code.replaceChildren(head, block);
-    parts.code.classList.remove("cnb-builder-old");
-    await copy();
-  }
-
-  function pastePanel() {
-    const area = el("textarea", { rows: 5, "aria-label": "where dict", spellcheck: "false", placeholder: '{"$and": [{"year": {"$gte": 2000}}, {"topic": "art"}]}' });
-    const error = el("div", { class: "cnb-error cnb-text", role: "alert" });
-    const buttons = el("div", { class: "cnb-row" }, el("button", { type: "button", class: "cnb-main", onclick: () => load() }, "Load"), el("button", { type: "button", class: "cnb-quiet", onclick: () => closePaste() }, "Cancel"), el("span", { class: "cnb-muted" }, "A filter as a Python or JSON dict replaces the conditions."));
-    const element = el("div", { class: "cnb-builder-paste" }, area, error, buttons);
-    element.hidden = true;
-    return { element, area, error };
-  }
-
-  function openPaste(button) {
-    parts.paste.hidden = !parts.paste.hidden;
-    button.setAttribute("aria-expanded", String(!parts.paste.hidden));
-    if (!parts.paste.hidden) parts.pasteArea.focus();
-  }
-
-  function closePaste() {
-    parts.paste.hidden = true;
-    parts.pasteError.textContent = "";
-    parts.pasteButton.setAttribute("aria-expanded", "false");
-    parts.pasteButton.focus();
-  }
-
-  async function load() {
-    try {
-      await channel.ask("paste", { text: parts.pasteArea.value });
-      parts.pasteArea.value = "";
-      closePaste();
-    } catch (error) {
-      parts.pasteError.textContent = shown(error.message, 1000);
-    }
+    await parts.code.show(text, label);
   }
 
   return () => {

@@ -55,17 +55,37 @@ export class Popup {
   }
 }
 
-/** Return a button that opens a menu; `items` returns [{ label, note, pick }] when it does. */
+/** Return a button that opens a menu; `items` returns, or promises, [{ label, note, pick }] when it does. */
 export function menuButton(label, items, { empty = "", attributes = {} } = {}) {
   const popup = new Popup();
-  const button = el("button", { type: "button", "aria-haspopup": "menu", "aria-expanded": "false", ...attributes, onclick: () => toggle(), onkeydown: (event) => event.key === "Escape" && popup.close() }, label);
-  function toggle() {
+  const button = el(
+    "button",
+    {
+      type: "button",
+      "aria-haspopup": "menu",
+      "aria-expanded": "false",
+      ...attributes,
+      onclick: () => toggle(),
+      onkeydown: (event) => event.key === "Escape" && popup.close(),
+    },
+    label,
+  );
+  async function toggle() {
     if (popup.isOpen) return popup.close();
-    const entries = items();
+    const entries = await items();
     const buttons = entries.map(({ label: text, note, pick }) =>
-      el("button", { type: "button", class: "cnb-builder-item", role: "menuitem", onclick: () => chosen(pick) }, el("span", { class: "cnb-text" }, text), note && el("span", { class: "cnb-muted" }, note)),
+      el(
+        "button",
+        { type: "button", class: "cnb-builder-item", role: "menuitem", onclick: () => chosen(pick) },
+        el("span", { class: "cnb-text" }, text),
+        note && el("span", { class: "cnb-muted" }, note),
+      ),
     );
-    const box = el("div", { role: "menu", "aria-label": button.textContent, onkeydown: (event) => moved(event, buttons) }, buttons.length ? buttons : el("div", { class: "cnb-builder-nothing" }, empty));
+    const box = el(
+      "div",
+      { role: "menu", "aria-label": button.textContent, onkeydown: (event) => moved(event, buttons) },
+      buttons.length ? buttons : el("div", { class: "cnb-builder-nothing" }, empty),
+    );
     popup.open(button, box, { closed: () => button.setAttribute("aria-expanded", "false") });
     button.setAttribute("aria-expanded", "true");
     buttons[0]?.focus();

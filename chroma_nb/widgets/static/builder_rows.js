@@ -28,8 +28,8 @@ function copyOf(part) {
 }
 
 /**
- * Show the rows in `box`. `view` has the tables (fields, unknown, operators), `rows()`, the root group, which is changed in place, `values(key, typed)`,
- * `typed()` to call after a value was edited and `built()` after rows came, went or moved.
+ * Show the rows in `box`. `view` has the tables (fields, unknown, operators), `rows()`, the root group, which is changed in place,
+ * `values(key, typed, kind)`, `typed()` to call after a value was edited and `built()` after rows came, went or moved.
  */
 export function rowsEditor(box, view) {
   let reading = { problems: {}, unfinished: [] };
@@ -52,10 +52,23 @@ export function rowsEditor(box, view) {
   function groupBox(group, parent) {
     const parts = group.parts.map((part, i) => line(part, i, group));
     const quiet = (text, call) => el("button", { type: "button", class: "cnb-quiet", onclick: call }, text);
-    const adding = el("div", { class: "cnb-builder-add" }, quiet("+ Condition", () => add(group)), quiet("+ Group", () => addGroup(group)));
+    const adding = el(
+      "div",
+      { class: "cnb-builder-add" },
+      quiet("+ Condition", () => add(group)),
+      quiet("+ Group", () => addGroup(group)),
+    );
     adding.firstChild.dataset.part = "add";
-    const empty = !group.parts.length && el("div", { class: "cnb-builder-empty cnb-muted" }, parent ? "Empty group: says nothing." : "No conditions: every record matches.");
-    const made = el("div", { class: "cnb-builder-group", role: "group", "aria-label": parent ? "group of conditions" : "conditions", "data-id": group.id }, empty, parts, adding);
+    const empty =
+      !group.parts.length &&
+      el("div", { class: "cnb-builder-empty cnb-muted" }, parent ? "Empty group: says nothing." : "No conditions: every record matches.");
+    const made = el(
+      "div",
+      { class: "cnb-builder-group", role: "group", "aria-label": parent ? "group of conditions" : "conditions", "data-id": group.id },
+      empty,
+      parts,
+      adding,
+    );
     made.addEventListener("dragover", (event) => dropPlace(event, group, made));
     made.addEventListener("drop", (event) => dropped(event, group, made));
     made.addEventListener("dragleave", () => made.classList.remove("cnb-builder-over"));
@@ -64,7 +77,18 @@ export function rowsEditor(box, view) {
 
   function line(part, i, group) {
     const body = part.parts ? groupBox(part, group) : part.raw !== undefined ? rawRow(part) : row(part);
-    const grip = el("button", { type: "button", class: "cnb-quiet cnb-builder-grip", draggable: "true", "data-part": "grip", "aria-label": "move: drag, or arrow keys", title: "Drag, or press arrow keys, to move" }, icon(GRIP));
+    const grip = el(
+      "button",
+      {
+        type: "button",
+        class: "cnb-quiet cnb-builder-grip",
+        draggable: "true",
+        "data-part": "grip",
+        "aria-label": "move: drag, or arrow keys",
+        title: "Drag, or press arrow keys, to move",
+      },
+      icon(GRIP),
+    );
     grip.addEventListener("keydown", (event) => {
       const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
       if (!step) return;
@@ -80,11 +104,26 @@ export function rowsEditor(box, view) {
     const tools = el(
       "div",
       { class: "cnb-builder-tools" },
-      el("button", { type: "button", class: "cnb-quiet", "aria-label": "duplicate", title: "Duplicate", onclick: () => duplicate(part, group) }, icon(COPY)),
-      el("button", { type: "button", class: "cnb-quiet", "aria-label": "remove", title: "Remove", "data-part": "remove", onclick: () => remove(part, group) }, icon(REMOVE)),
+      el(
+        "button",
+        { type: "button", class: "cnb-quiet", "aria-label": "duplicate", title: "Duplicate", onclick: () => duplicate(part, group) },
+        icon(COPY),
+      ),
+      el(
+        "button",
+        { type: "button", class: "cnb-quiet", "aria-label": "remove", title: "Remove", "data-part": "remove", onclick: () => remove(part, group) },
+        icon(REMOVE),
+      ),
     );
     const message = el("div", { class: "cnb-builder-message cnb-error cnb-text", role: "status" });
-    return el("div", { class: "cnb-builder-line", "data-id": part.id }, grip, joint(i, group), el("div", { class: "cnb-builder-body" }, body, message), tools);
+    return el(
+      "div",
+      { class: "cnb-builder-line", "data-id": part.id },
+      grip,
+      joint(i, group),
+      el("div", { class: "cnb-builder-body" }, body, message),
+      tools,
+    );
   }
 
   /** What stands before a row: "where", then the word that joins, which the second row lets one change. */
@@ -268,7 +307,9 @@ export function rowsEditor(box, view) {
       if (message.textContent !== text) message.textContent = text;
       each.classList.toggle("cnb-builder-wrong", Boolean(problem));
       each.classList.toggle("cnb-builder-unfinished", reading.unfinished.includes(each.dataset.id));
-      for (const input of each.querySelectorAll(":scope > .cnb-builder-body > .cnb-builder-row [data-part=value], :scope > .cnb-builder-body > .cnb-builder-row [data-part=upper]"))
+      for (const input of each.querySelectorAll(
+        ":scope > .cnb-builder-body > .cnb-builder-row [data-part=value], :scope > .cnb-builder-body > .cnb-builder-row [data-part=upper]",
+      ))
         input.setAttribute("aria-invalid", String(Boolean(problem)));
     }
   }
@@ -282,7 +323,8 @@ export function rowsEditor(box, view) {
     },
     /** Take a part out, whichever group it is in. */
     removeById: (id) => {
-      const find = (group) => group.parts.find((part) => part.id === id && (remove(part, group), true)) ?? group.parts.filter((part) => part.parts).some(find);
+      const find = (group) =>
+        group.parts.find((part) => part.id === id && (remove(part, group), true)) ?? group.parts.filter((part) => part.parts).some(find);
       find(view.rows());
     },
   };

@@ -11,7 +11,18 @@ export function searchEditor(box, { question, typed, built }) {
     const { by } = question();
     const ways = el("div", { class: "cnb-builder-ways", role: "radiogroup", "aria-label": "search" });
     Object.entries(WAYS).forEach(([way, label]) => {
-      const radio = el("button", { type: "button", role: "radio", "aria-checked": String(way === by), tabindex: way === by ? "0" : "-1", onclick: () => choose(way), onkeydown: keyed }, label);
+      const radio = el(
+        "button",
+        {
+          type: "button",
+          role: "radio",
+          "aria-checked": String(way === by),
+          tabindex: way === by ? "0" : "-1",
+          onclick: () => choose(way),
+          onkeydown: keyed,
+        },
+        label,
+      );
       ways.append(radio);
     });
     const inputs = { nothing: () => [], text: textInputs, vector: vectorInput, like: idTags }[by]();
@@ -55,10 +66,25 @@ export function searchEditor(box, { question, typed, built }) {
         },
       });
       area.value = text;
-      const remove = question().texts.length > 1 && el("button", { type: "button", class: "cnb-quiet", "aria-label": "remove text", onclick: () => (question().texts.splice(i, 1), draw(), built()) }, "×");
+      const remove =
+        question().texts.length > 1 &&
+        el(
+          "button",
+          { type: "button", class: "cnb-quiet", "aria-label": "remove text", onclick: () => (question().texts.splice(i, 1), draw(), built()) },
+          "×",
+        );
       return el("div", { class: "cnb-builder-text" }, area, remove);
     });
-    const another = el("button", { type: "button", class: "cnb-quiet", title: "Each text is a query of its own", onclick: () => (question().texts.push(""), draw([".cnb-builder-text:last-child textarea"]), built()) }, "+ Text");
+    const another = el(
+      "button",
+      {
+        type: "button",
+        class: "cnb-quiet",
+        title: "Each text is a query of its own",
+        onclick: () => (question().texts.push(""), draw([".cnb-builder-text:last-child textarea"]), built()),
+      },
+      "+ Text",
+    );
     lines[lines.length - 1]?.append(another);
     return lines;
   }
@@ -68,7 +94,16 @@ export function searchEditor(box, { question, typed, built }) {
     if (kept && !vector) {
       const [rows, width] = kept;
       const said = `${rows === 1 ? "A vector" : `${rows.toLocaleString("en")} vectors`} of ${width.toLocaleString("en")} numbers, set from Python`;
-      return el("div", { class: "cnb-row" }, el("span", { class: "cnb-muted" }, said), el("button", { type: "button", class: "cnb-quiet", "data-part": "query", onclick: () => ((question().kept = null), draw([INPUT]), built()) }, "Replace"));
+      return el(
+        "div",
+        { class: "cnb-row" },
+        el("span", { class: "cnb-muted" }, said),
+        el(
+          "button",
+          { type: "button", class: "cnb-quiet", "data-part": "query", onclick: () => ((question().kept = null), draw([INPUT]), built()) },
+          "Replace",
+        ),
+      );
     }
     const area = el("textarea", {
       rows: 2,
@@ -119,7 +154,16 @@ export function searchEditor(box, { question, typed, built }) {
       },
     });
     const chips = like.map((id, i) =>
-      el("span", { class: "cnb-builder-tag" }, el("span", { class: "cnb-text" }, id.slice(0, 80)), el("button", { type: "button", class: "cnb-quiet", "aria-label": `remove ${id.slice(0, 80)}`, onclick: () => (like.splice(i, 1), changed()) }, "×")),
+      el(
+        "span",
+        { class: "cnb-builder-tag" },
+        el("span", { class: "cnb-text" }, id.slice(0, 80)),
+        el(
+          "button",
+          { type: "button", class: "cnb-quiet", "aria-label": `remove ${id.slice(0, 80)}`, onclick: () => (like.splice(i, 1), changed()) },
+          "×",
+        ),
+      ),
     );
     tags.append(...chips, input);
     return tags;

@@ -115,7 +115,16 @@ function textInput(place, operand, set) {
     });
   // A one-line input would drop the line ends of a text.
   const attributes = multiline ? { rows: 3 } : { type: "text", autocomplete: "off" };
-  const input = el(multiline ? "textarea" : "input", { ...attributes, class: "cnb-builder-words", "aria-label": "value", placeholder: hint, spellcheck: "false", dir: "auto", "data-part": "value", oninput: () => typed(input.value) });
+  const input = el(multiline ? "textarea" : "input", {
+    ...attributes,
+    class: "cnb-builder-words",
+    "aria-label": "value",
+    placeholder: hint,
+    spellcheck: "false",
+    dir: "auto",
+    "data-part": "value",
+    oninput: () => typed(input.value),
+  });
   input.value = text;
   return input;
 }
@@ -215,7 +224,8 @@ function tags(place, kind) {
     const input = combobox({
       label: row.operands.length ? "another value" : "value",
       placeholder: row.operands.length ? "add another" : kind === "number" ? "number" : "value",
-      load: (text) => (kind === "bool" ? Promise.resolve({ items: BOOLS }) : place.suggests ? place.values(text, kind) : Promise.resolve({ items: [] })),
+      load: (text) =>
+        kind === "bool" ? Promise.resolve({ items: BOOLS }) : place.suggests ? place.values(text, kind) : Promise.resolve({ items: [] }),
       picked: (item) => add(item.operand),
       entered: (text) => text !== "" && add({ kind, text }),
       attributes: { "data-part": "value", class: "cnb-builder-adding" },
@@ -258,7 +268,10 @@ function sliders(scale, operands, labels, moved) {
       step: "1",
       "aria-label": label,
       oninput: () => {
-        if (two) thumbs[i].value = String(i ? Math.max(Number(thumbs[1].value), Number(thumbs[0].value)) : Math.min(Number(thumbs[0].value), Number(thumbs[1].value)));
+        if (two)
+          thumbs[i].value = String(
+            i ? Math.max(Number(thumbs[1].value), Number(thumbs[0].value)) : Math.min(Number(thumbs[0].value), Number(thumbs[1].value)),
+          );
         paint();
         tell(i);
       },

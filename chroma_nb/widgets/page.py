@@ -40,6 +40,8 @@ _VIEWS: dict[View, str] = {"all": "All", "matches": "Filter", "selection": "Sele
 """What the table may show."""
 
 _PLACE_NEW, _FIT = "Place them", "Fit again"
+_TOLD = 8
+"""Metadata values that a tooltip has room for."""
 _PANELS = ("record", "filter", "selection")
 """What stands beside the map, one at a time."""
 
@@ -116,7 +118,7 @@ class Page:
     def _controls(self) -> list[Control]:
         fields = [str(key) for key in self._explorer.description.fields.index]
         wish = self._explorer.wish
-        sizes = [(coloring.NONE, "the same"), *((key, key) for key in self._numeric())]
+        sizes = [(coloring.NONE, "equal"), *((key, key) for key in self._numeric())]
         return [
             Control("ask", "Ask", "text", placeholder="Ask in words…", group="ask"),
             Control("find", "Find", "text", placeholder="Find a text…", group="ask"),
@@ -134,8 +136,9 @@ class Page:
 
     def _selected(self, rows: Rows, mode: Any) -> None:
         self._explorer.select_rows(rows, mode)
-        self._show_panel("selection")
-        self._show_view("selection")
+        if len(self._explorer.selected_rows):
+            self._show_panel("selection")
+            self._show_view("selection")
         self._look_for_news()
 
     def _clicked(self, row: int | None, modifiers: set[str]) -> None:
@@ -151,7 +154,7 @@ class Page:
         read = self._reader.read(self._explorer.points.ids[row])
         if read is None:
             return Shown(self._explorer.points.ids[row], "this record has been deleted")
-        return Shown(read.id, read.document or "", [(key, cells.text(value)) for key, value in read.metadata.items()])
+        return Shown(read.id, read.document or "", [(key, cells.text(value)) for key, value in list(read.metadata.items())[:_TOLD]])
 
     def _controlled(self, name: str, value: Any) -> None:
         explorer = self._explorer
@@ -417,13 +420,16 @@ def _arranged(drawn: MapWidget, panels: Any, views: TabsWidget, table: TableWidg
     layout = ipywidgets.Layout
     drawn.layout = layout(flex="3 1 480px", min_width="0")
     panels.layout = layout(flex="1 1 300px", min_width="0", max_height=f"{drawn.height + 90}px", overflow="auto")
-    above = ipywidgets.Box([drawn, panels], layout=layout(display="flex", flex_flow="row wrap", align_items="stretch", width="100%"))
+    above = ipywidgets.Box([drawn, panels], layout=_flowing())
     return ipywidgets.VBox([above, views, table], layout=layout(width="100%"))
+
+
+def _flowing() -> Any:
+    return ipywidgets.Layout(display="flex", flex_flow="row wrap", align_items="stretch", grid_gap="4px 12px", width="100%")
 
 
 def side_by_side(left: Explorer, right: Explorer, **kwargs: Any) -> Any:
     """Return two explorers' maps beside each other, as a cell shows them."""
-    layout = ipywidgets.Layout(display="flex", flex_flow="row wrap", width="100%")
-    root = ipywidgets.Box([left.page.map, right.page.map], layout=layout)
+    root = ipywidgets.Box([left.page.map, right.page.map], layout=_flowing())
     data = dict(root._repr_mimebundle_(**kwargs))
     return {**data, "text/html": left.page.static_html() + right.page.static_html()}

@@ -17,8 +17,9 @@ import traitlets
 from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.widgets import coloring, exporting
 from chroma_nb.widgets.mapmaking import Clusters, MapMaker, Wish
-from chroma_nb.widgets.page import Mode, Page
+from chroma_nb.widgets.page import Page
 from chroma_nb.widgets.points import Points, Rows, ids_in
+from chroma_nb.widgets.table import Mode
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +34,7 @@ _FIRST_PLACES = 3.0
 """Seconds to wait for the first places, so that the cell shows a map at once."""
 _COLOURED_BY_DISTANCE = 50_000
 _WRITTEN_AT_ONCE = 5_000
-_REMEMBERED = 50
+_REMEMBERED = 20
 _NEIGHBORS = 10
 _SHOWN = ("documents", "metadatas", "distances")
 
@@ -179,7 +180,7 @@ class Explorer(traitlets.HasTraits):
         with self._lock:
             before = self._earlier.pop() if self._earlier else None
         if before is not None:
-            self._show_selected(self._points.rows_of(before))
+            self._show_selected(np.sort(self._points.rows_of(before)))
 
     def keep(self, name: str) -> None:
         """Keep the selection under a name, for ``select(name=...)``, as long as the explorer lives; see `tag` for longer."""
@@ -235,7 +236,7 @@ class Explorer(traitlets.HasTraits):
             raise InvalidArgumentError(f"mode: expected 'replace', 'add' or 'remove', got {mode!r}")
         with self._lock:
             before = self._selected
-            chosen = rows if mode == "replace" else np.union1d(before, rows) if mode == "add" else np.setdiff1d(before, rows)
+            chosen = np.unique(rows) if mode == "replace" else np.union1d(before, rows) if mode == "add" else np.setdiff1d(before, rows)
             self._remember(tuple(self.selected_ids))
         self._show_selected(chosen)
 
@@ -244,7 +245,7 @@ class Explorer(traitlets.HasTraits):
 
     def _show_selected(self, rows: Rows) -> None:
         with self._lock:
-            self._selected = np.unique(rows)
+            self._selected = rows
             self._shown_ids = tuple(self._points.ids_of(self._selected))
         # Before the trait, whose observers may look at the page's state.
         self._page.show_selection(self._selected, self._shown_ids)
@@ -484,12 +485,13 @@ class Explorer(traitlets.HasTraits):
         self._page.show_points(points, animate=same)
         self._page.map.set_sizes(coloring.diameters(self._size, points))
         self._recolor()
-        self._show_selected(points.rows_of(selected))
+        self._show_selected(np.sort(points.rows_of(selected)))
         self._page.show_matches()
         if hits is not None:
             self._page.show_hits_again()
         self._page.show_table()
         self._page.show_layout(wish, final=final)
+        self._page.map.prepare()
 
     def clustered(self, clusters: Clusters) -> None:
         """Take clusters; called by the map maker."""

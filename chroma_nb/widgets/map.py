@@ -97,6 +97,10 @@ class MapWidget(Talking, front="map"):
             self._drawing = fresh
             self._say(ALIGNED, ALIGNED, animate=animate)
 
+    def prepare(self) -> None:
+        """Make now what the first lasso would wait for, in whatever thread this is."""
+        self._drawing.cloud.prepare()
+
     def set_coloring(self, coloring: Coloring | None, title: str = "") -> None:
         """Colour the points by groups or by a scale, and show the legend under `title`; None gives all the same colour."""
         self._change("coloring", lambda n: {"colors": plain(n) if coloring is None else painted(coloring, n, title)})

@@ -113,6 +113,11 @@ class Cloud:
     def _index(self) -> PointIndex:
         return PointIndex(self.positions[:, :2])
 
+    def prepare(self) -> None:
+        """Make now what the first lasso would wait for: of a flat map, whose points do not depend on the view."""
+        if self.dimensions == 2:
+            _ = self._index
+
     def within(self, polygon: NDArray[np.float64], view: View) -> Rows:
         """Return the points that `view` shows inside a polygon (k, 2), exactly and of all points, ascending."""
         if view.matrix is None:

@@ -1,6 +1,7 @@
-"""What the explorer shows and hears: the widgets, how they stand together, and which of the explorer's verbs each event means.
+"""What the explorer shows: the widgets, how they stand together, and what each of them says.
 
-State lives in the explorer, which calls ``show_*`` after it changed; nothing here decides what the state becomes.
+State lives in the explorer, which calls ``show_*`` after it changed; nothing here decides what the state becomes. What the widgets hear is
+in `events`.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ import ipywidgets
 import numpy as np
 
 from chroma_nb import html
-from chroma_nb.errors import ChromaError, InvalidArgumentError
+from chroma_nb.errors import ChromaError
 from chroma_nb.viz.placing import place_of_query
-from chroma_nb.widgets import cells, coloring
+from chroma_nb.widgets import coloring
 from chroma_nb.widgets.detail import DetailWidget
+from chroma_nb.widgets.events import PLACE, Events
 from chroma_nb.widgets.map import MapWidget
-from chroma_nb.widgets.map_parts import Control, Shown
+from chroma_nb.widgets.map_parts import Control
 from chroma_nb.widgets.mapmaking import Clusters, Wish
 from chroma_nb.widgets.points import Points, Rows
 from chroma_nb.widgets.recorddetail import RecordReader
@@ -31,17 +33,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from chroma_nb.viz.trust import Trust
-    from chroma_nb.widgets.explorer import Explorer, FileKind
+    from chroma_nb.widgets.explorer import Explorer
 
-Mode = Literal["replace", "add", "remove"]
 View = Literal["all", "matches", "selection", "hits"]
 
 _VIEWS: dict[View, str] = {"all": "All", "matches": "Filter", "selection": "Selection", "hits": "Hits"}
 """What the table may show."""
 
-_PLACE_NEW, _FIT = "Place them", "Fit again"
-_TOLD = 8
-"""Metadata values that a tooltip has room for."""
 _PANELS = ("record", "filter", "selection")
 """What stands beside the map, one at a time."""
 
@@ -75,7 +73,7 @@ class Page:
         height: int,
     ) -> None:
         self._explorer = explorer
-        self._reader = RecordReader(explorer.collection, images)
+        self.reader = RecordReader(explorer.collection, images)
         self._labels = labels
         self._clusters: Clusters | None = None
         self._matches: Rows | None = None
@@ -85,35 +83,17 @@ class Page:
         self.map = MapWidget(height=height)
         self.table = TableWidget(page_size=10, height=330)
         self.detail = DetailWidget()
-        self.panel = SelectionWidget(self._act)
+        self.panel = SelectionWidget()
         self.builder = explorer.collection.builder(where, where_document, n_results=n_results, results=False)
-        self._tabs = TabsWidget([(name, name.capitalize(), None) for name in _PANELS], _PANELS[0], "panels of the explorer")
-        self._views = TabsWidget([("all", "All", 0)], "all", "records in the table")
-        self._panels = ipywidgets.VBox([self._tabs, self.detail, self.builder.front, self.panel])
-        self.root = _arranged(self.map, self._panels, self._views, self.table)
-        self._show_panel(_PANELS[0])
+        self.tabs = TabsWidget([(name, name.capitalize(), None) for name in _PANELS], _PANELS[0], "panels of the explorer")
+        self.views = TabsWidget([("all", "All", 0)], "all", "records in the table")
+        self._panels = ipywidgets.VBox([self.tabs, self.detail, self.builder.front, self.panel])
+        self.root = _arranged(self.map, self._panels, self.views, self.table)
+        self.show_panel(_PANELS[0])
         self.map.set_controls(self._controls())
         self.table.set_actions([("like", "More like this")])
         self.detail.set_actions([("like", "More like this"), ("neighbours", "Select neighbours")])
-        self._listen()
-
-    def _listen(self) -> None:
-        explorer = self._explorer
-        self.map.on_select(self._selected)
-        self.map.on_click(self._clicked)
-        self.map.on_hover(self._hovered)
-        self.map.on_control(self._controlled)
-        self.map.on_action(lambda action: explorer.refresh(fit_again=action == _FIT))
-        self.table.on_select(lambda ids, mode: explorer.select(ids, mode=mode))
-        self.table.on_open(self.open)
-        self.table.on_action(self._acted_on)
-        self.detail.on_open(self.open)
-        self.detail.on_action(self._acted_on)
-        self.detail.on_filter(self._filter_by)
-        self.builder.observe(lambda _: self.show_matches(), ["where", "where_document"])
-        self.builder.on_run(self._ran)
-        self._views.on_choose(lambda view: self._show_view(cast("View", view)))
-        self._tabs.on_choose(self._show_panel)
+        self._events = Events(explorer, self)
 
     def _controls(self) -> list[Control]:
         fields = [str(key) for key in self._explorer.description.fields.index]
@@ -132,111 +112,21 @@ class Page:
     def _numeric(self) -> list[str]:
         return [column.label for column in columns_of(self._explorer.description.fields) if column.kind == "number"]
 
-    # What the page hears
-
-    def _selected(self, rows: Rows, mode: Any) -> None:
-        self._explorer.select_rows(rows, mode)
-        if len(self._explorer.selected_rows):
-            self._show_panel("selection")
-            self._show_view("selection")
-        self._look_for_news()
-
-    def _clicked(self, row: int | None, modifiers: set[str]) -> None:
-        if row is None:
-            return
-        chosen = np.array([row], dtype=np.intp)
-        mode: Mode = "remove" if "alt" in modifiers else "add" if "shift" in modifiers else "replace"
-        self._explorer.select_rows(chosen, mode)
-        if mode == "replace":
-            self.open(self._explorer.points.ids[row])
-
-    def _hovered(self, row: int) -> Shown:
-        read = self._reader.read(self._explorer.points.ids[row])
-        if read is None:
-            return Shown(self._explorer.points.ids[row], "this record has been deleted")
-        return Shown(read.id, read.document or "", [(key, cells.text(value)) for key, value in list(read.metadata.items())[:_TOLD]])
-
-    def _controlled(self, name: str, value: Any) -> None:
-        explorer = self._explorer
-        if name == "ask":
-            if value.strip():
-                explorer.ask(value)
-            else:
-                explorer.forget()
-        elif name == "find":
-            self._found = explorer.points.matching(None, {"$contains": value}) if value else None
-            self._show_highlight()
-        elif name == "color":
-            explorer.color = value
-        elif name == "size":
-            explorer.size = value
-        elif name == "labels":
-            self._labels = bool(value)
-            self._show_labels()
-        elif name == "layout":
-            explorer.lay_out(value)
-        elif name == "dimensions":
-            explorer.lay_out(n_components=int(value))
-        self._look_for_news()
-
-    def _acted_on(self, action: str, name: str) -> None:
-        if action == "like":
-            self._explorer.ask(like=name)
-        elif action == "neighbours":
-            self._explorer.select(self._explorer.neighbors(name)["id"].tolist())
-
-    def _filter_by(self, key: str, value: Any) -> None:
-        clause = {key: {"$eq": value}}
-        before = self.builder.where
-        self.builder.where = clause if before is None else {"$and": [before, clause]}
-        self._show_panel("filter")
-
-    def _ran(self, builder: Any) -> None:
-        frame = builder.frame
-        if frame is not None and "distance" in frame.columns:
-            self._explorer.take_hits(frame)
-        else:
-            self._show_view("matches")
-
-    def _act(self, what: str, *given: str) -> str:
-        explorer = self._explorer
-        if what == "clear":
-            explorer.clear()
-            return "Nothing is selected."
-        if what == "undo":
-            explorer.undo()
-            return f"{len(explorer.selected_ids):,} records are selected again."
-        if what == "keep":
-            explorer.keep(given[0])
-            return f"Kept as {given[0]!r}: explorer.select(name={given[0]!r}) selects it again."
-        if what == "restore":
-            explorer.select(name=given[0])
-            return f"{len(explorer.selected_ids):,} records are selected."
-        if what == "tag":
-            if not given[0]:
-                raise InvalidArgumentError("key: is empty; say under which metadata key the value is to be written")
-            count = explorer.tag(given[0], given[1])
-            return f"Wrote {given[0]} = {given[1]!r} to {count:,} records."
-        return f"Wrote {explorer.save(cast('FileKind', given[0]))}."
-
     def open(self, name: str) -> None:
         """Show a record, with its nearest neighbours in the collection's space lit up on the map."""
-        self._show_panel("record")
-        self.detail.set_loading()
-        record = self._reader.read(name)
+        record = self.reader.read(name)
         if record is None:
             self.detail.set_record(None)
             return
         near = self._explorer.neighbors(name)
-        self.detail.set_record(self._reader.full(record, near, self._explorer.hits))
+        self.detail.set_record(self.reader.full(record, near, self._explorer.hits))
         self._show_lines(name, near, name)
 
-    # What the page shows
-
-    def _show_panel(self, name: str) -> None:
+    def show_panel(self, name: str) -> None:
+        """Show one of the panels beside the map."""
         for panel, widget in zip(_PANELS, self._panels.children[1:], strict=True):
             widget.layout.display = None if panel == name else "none"
-        self._tabs.show(chosen=name)
+        self.tabs.show(chosen=name)
 
     def show_points(self, points: Points, *, animate: bool) -> None:
         """Show other places."""
@@ -271,9 +161,11 @@ class Page:
     def show_clusters(self, clusters: Clusters) -> None:
         """Name clusters on the map."""
         self._clusters = clusters
-        self._show_labels()
+        self.show_labels(wanted=self._labels)
 
-    def _show_labels(self) -> None:
+    def show_labels(self, *, wanted: bool) -> None:
+        """Name clusters on the map, or not."""
+        self._labels = wanted
         found = self._clusters
         if found is None or not self._labels:
             self.map.set_labels([])
@@ -309,7 +201,7 @@ class Page:
         self.table.set_selection(ids)
         self._show_views()
         if self._view == "selection":
-            self._show_view("selection")
+            self.show_view("selection")
 
     def show_matches(self) -> None:
         """Let the records that match the filter stand out."""
@@ -325,6 +217,11 @@ class Page:
             self._view = "matches"
         self.show_table()
 
+    def show_found(self, rows: Rows | None) -> None:
+        """Let the records that hold a text stand out; None for no text."""
+        self._found = rows
+        self._show_highlight()
+
     def _show_highlight(self) -> None:
         both = [rows for rows in (self._matches, self._found) if rows is not None]
         self.map.set_highlight(None if not both else both[0] if len(both) == 1 else np.intersect1d(both[0], both[1]))
@@ -334,7 +231,7 @@ class Page:
         self._hits_label = label, like
         self.show_hits_again()
         self._show_views()
-        self._show_view("hits")
+        self.show_view("hits")
 
     def show_hits_again(self) -> None:
         """Draw the hits at the places that the records have now."""
@@ -364,7 +261,7 @@ class Page:
     def show_table(self) -> None:
         """Fill the table anew."""
         self._show_views()
-        self._show_view(self._view)
+        self.show_view(self._view)
 
     def _show_views(self) -> None:
         """Offer the table's views that there are now; one that is gone gives way to all records."""
@@ -377,27 +274,30 @@ class Page:
         }
         offered = [(view, _VIEWS[view], size) for view, size in sizes.items() if size is not None]
         if sizes[self._view] is None:
-            self._show_view("all")
-        self._views.show(offered, self._view)
+            self.show_view("all")
+        self.views.show(offered, self._view)
 
-    def _show_view(self, view: View) -> None:
-        explorer = self._explorer
+    def show_view(self, name: str) -> None:
+        """Show some of the records in the table: one of `_VIEWS`."""
+        explorer, view = self._explorer, cast("View", name)
         self._view = view
-        self._views.show(chosen=view)
+        self.views.show(chosen=view)
         if view == "hits":
             self.table.set_source(FrameSource(explorer.hits))
             return
         rows = {"all": None, "matches": self._matches, "selection": explorer.selected_rows}[view]
         self.table.set_source(RecordSource(explorer.collection, explorer.points, rows, columns_of(explorer.description.fields)))
 
-    def _look_for_news(self) -> None:
+    def show_news(self) -> None:
+        """Say that the collection has changed since the map was made, if it has."""
         explorer = self._explorer
         if explorer.is_stale():
-            self.map.set_stale("The collection has changed since this map was made.", _PLACE_NEW)
+            self.map.set_stale("The collection has changed since this map was made.", PLACE)
 
     def close(self) -> None:
         """Take the widgets off the page."""
-        for widget in (self.map, self.table, self.detail, self.panel, self.builder.front, self._tabs, self._views, self._panels, self.root):
+        self._events.close()
+        for widget in (self.map, self.table, self.detail, self.panel, self.builder.front, self.tabs, self.views, self._panels, self.root):
             widget.close()
 
     def bundle(self, **kwargs: Any) -> Any:

@@ -14,21 +14,21 @@ _NAME = 200
 
 
 class SelectionWidget(Talking, front="selection"):
-    """What is selected, as a panel.
+    """What is selected, as a panel."""
 
-    Parameters
-    ----------
-    act : callable
-        Called with what was asked for and its arguments: ``"clear"``, ``"undo"``, ``"all"``, ``"keep"`` (name), ``"restore"`` (name),
-        ``"tag"`` (key, value), ``"save"`` (kind of file). Returns a sentence that says what was done.
-    """
-
-    def __init__(self, act: Callable[..., str], **traits: Any) -> None:
-        self._act = act
+    def __init__(self, **traits: Any) -> None:
+        self._act: Callable[..., str] = lambda *_: ""
         self._count, self._total = 0, 0
         self._names: list[tuple[str, int]] = []
         self._keys: list[str] = []
         super().__init__(**traits)
+
+    def on_act(self, call: Callable[..., str]) -> None:
+        """Call with what the user asks for and its arguments, and show the sentence that it returns.
+
+        These are ``"clear"``, ``"undo"``, ``"keep"`` (name), ``"restore"`` (name), ``"tag"`` (key, value) and ``"save"`` (kind of file).
+        """
+        self._act = call
 
     def show(
         self,

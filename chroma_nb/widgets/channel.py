@@ -73,6 +73,21 @@ class Talking(anywidget.AnyWidget):
         super().__init__(**traits)
         self.on_msg(self._received)
 
+    def open(self) -> None:
+        """Tell the page that this widget exists."""
+        super().open()
+        self._listen_beside_cells()
+
+    def _send(self, msg: Any, buffers: Any = None) -> None:
+        super()._send(msg, buffers=buffers)
+        self._listen_beside_cells()
+
+    def _listen_beside_cells(self) -> None:
+        # ipykernel hands what the page says to the shell that last spoke to it. That of the cells answers nothing while one of them
+        # runs; without this note of it, the page's own choice counts, which in JupyterLab is a shell for widgets.
+        if self.comm is not None:
+            vars(self.comm).pop("_reply_subshell_id", None)
+
     def _answers(self) -> Mapping[str, Answerer]:
         """Return what the page may ask: kind -> a function of the question's content and buffers."""
         return {}

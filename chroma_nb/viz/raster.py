@@ -16,7 +16,6 @@ import numpy as np
 from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.optional import need
 from chroma_nb.viz.color import PALETTE, SCALE
-from chroma_nb.viz.sampling import stratified_sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     Bytes = npt.NDArray[np.uint8]
     Rows = npt.NDArray[np.intp]
 
-__all__ = ["Tone", "View", "counts", "picture", "png", "ramp", "rgb", "static_png", "stratified_sample"]
+__all__ = ["Tone", "View", "counts", "picture", "png", "ramp", "rgb", "static_png"]
 
 _KEPT_COLORS = 128
 

@@ -33,7 +33,7 @@ _NAME_LENGTH = 80
 def figure(explorer: Explorer) -> go.Figure:
     """Return the explorer's map as a Plotly figure: its places, its colours; of very large maps a sample."""
     from chroma_nb import viz
-    from chroma_nb.viz.raster import stratified_sample
+    from chroma_nb.viz.sampling import stratified_sample
 
     points = explorer.points
     rows = np.arange(len(points))

@@ -19,7 +19,8 @@ from chroma_nb.viz.color import PALETTE
 from chroma_nb.viz.geometry import PointIndex
 from chroma_nb.viz.neighbors import smallest
 from chroma_nb.viz.placing import placed
-from chroma_nb.viz.raster import View, counts, picture, png, rgb, static_png, stratified_sample
+from chroma_nb.viz.raster import View, counts, picture, png, rgb, static_png
+from chroma_nb.viz.sampling import stratified_sample
 from chroma_nb.viz.trust import trust
 
 ROUNDS = 3

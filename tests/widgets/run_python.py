@@ -7,9 +7,15 @@ import io
 import json
 import sys
 
-printed = []
-for source in json.load(sys.stdin):
-    with contextlib.redirect_stdout(io.StringIO()) as out:
-        exec(compile(source, "<copied>", "exec"), {"__name__": "__main__"})
-    printed.append(out.getvalue())
-json.dump(printed, sys.stdout)
+
+def main() -> None:
+    printed = []
+    for source in json.load(sys.stdin):
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            exec(compile(source, "<copied>", "exec"), {"__name__": "__main__"})
+        printed.append(out.getvalue())
+    json.dump(printed, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

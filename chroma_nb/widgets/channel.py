@@ -86,7 +86,7 @@ class Talking(anywidget.AnyWidget):
         # ipykernel hands what the page says to the shell that last spoke to it. That of the cells answers nothing while one of them
         # runs; without this note of it, the page's own choice counts, which in JupyterLab is a shell for widgets.
         if self.comm is not None:
-            vars(self.comm).pop("_reply_subshell_id", None)
+            self.comm.__dict__.pop("_reply_subshell_id", None)
 
     def _answers(self) -> Mapping[str, Answerer]:
         """Return what the page may ask: kind -> a function of the question's content and buffers."""

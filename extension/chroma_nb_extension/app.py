@@ -87,7 +87,7 @@ class ChromaNB(ExtensionAppJinjaMixin, ExtensionApp):
     async def stop_extension(self) -> None:
         """Close what is open, take back what was announced."""
         self.records.withdraw()
-        await self.upstreams.close()
+        self.upstreams.close()
 
     def _announce(self) -> None:
         url = self.server.connection_url

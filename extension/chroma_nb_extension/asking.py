@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
+from chroma_nb_extension.exchange import Ask, Body
 from chroma_nb_extension.records import Record
 from chroma_nb_extension.refusal import Refused
-from chroma_nb_extension.upstream import Ask, Body, Upstreams
+from chroma_nb_extension.upstream import Upstreams
 
 PAGE: Final = 25
 """Records on one page of the table."""
@@ -166,12 +167,12 @@ class Asking:
             await sent.put(json.dumps(body).encode())
             await sent.put(None)
         content = bytearray()
-        async with self._upstreams.asked(self._record, Ask(method, target.encode("ascii"), _HEADERS, sent)) as response:
-            async for piece in response.aiter_raw():
+        async with self._upstreams.asked(self._record, Ask(method, target.encode("ascii"), _HEADERS, sent)) as reply:
+            async for piece in reply.pieces:
                 content += piece
                 if len(content) > _MOST:
                     raise Refused(502, f"these records are larger than the {_MOST >> 20} MiB that this page can show; narrow the search")
-        return response.status_code, bytes(content)
+        return reply.status, bytes(content)
 
 
 def _quoted(name: str) -> str:

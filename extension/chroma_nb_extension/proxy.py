@@ -15,14 +15,14 @@ from tornado import iostream, web
 
 from chroma_nb_extension.actions import action_of
 from chroma_nb_extension.addresses import by_kernel, by_notebook, checked, default, target
+from chroma_nb_extension.exchange import Ask, Body, BrokenError, Reply, SilentError
 from chroma_nb_extension.handlers import Door
 from chroma_nb_extension.headers import forwarded, returned
 from chroma_nb_extension.records import Record
 from chroma_nb_extension.refusal import Refused
-from chroma_nb_extension.upstream import Ask, Body, refused
+from chroma_nb_extension.upstream import refused
 
 if TYPE_CHECKING:
-    import httpx
     from tornado.http1connection import HTTP1Connection
 
     from chroma_nb_extension.app import ChromaNB
@@ -134,29 +134,27 @@ class Proxy(Door):
 
     async def _carry(self, record: Record, ask: Ask) -> None:
         try:
-            async with self.extension.upstreams.asked(record, ask) as response:
+            async with self.extension.upstreams.asked(record, ask) as reply:
                 self._body.close()  # a kernel that replies early takes no more of it; the client looks for the reply when it has sent all
                 await self._arrived.wait()
-                if response.status_code == 401:
+                if reply.status == 401:
                     raise Refused(502, f"kernel {record.kernel_id} does not accept this server's secret; run serve() in it again")
-                await self._return(record, response)
+                await self._return(record, reply)
         finally:
             self._body.close()
 
-    async def _return(self, record: Record, response: httpx.Response) -> None:
-        import httpx
-
-        self.set_status(response.status_code, response.reason_phrase or "Unknown")
+    async def _return(self, record: Record, reply: Reply) -> None:
+        self.set_status(reply.status, reply.reason or "Unknown")
         self.clear_header("Content-Type")
-        for name, value in returned(response.headers.multi_items()):
+        for name, value in returned(reply.headers.get_all()):
             self.add_header(name, value)
         try:
-            async for piece in response.aiter_raw():
+            async for piece in reply.pieces:
                 self.write(piece)
                 await self.flush()
         except iostream.StreamClosedError:
             return
-        except httpx.TransportError as error:
+        except (BrokenError, SilentError) as error:
             if not self._headers_written:
                 raise refused(error, record.kernel_id) from error
             self.log.warning("kernel %s broke off within a reply", record.kernel_id)

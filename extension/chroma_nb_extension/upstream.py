@@ -1,128 +1,129 @@
 """Connections to kernels: kept open between requests, one pool per kernel, and dropped when another server has taken its place.
 
-The only file that opens connections, and it opens them to what a believed record names and nothing else: no redirects are
-followed, no proxies of the environment used, no cookies kept. Called by `chroma_nb_extension.proxy` and the page.
+The only file that opens connections, and it opens them to what a believed record names and nothing else. Called by
+`chroma_nb_extension.proxy` and the page; what passes over a connection is in `chroma_nb_extension.exchange`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
+import time
 from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Any
 
+from tornado.iostream import IOStream, StreamClosedError
+
+from chroma_nb_extension.exchange import Ask, BrokenError, Connection, Reply, SilentError
 from chroma_nb_extension.headers import SECRET_HEADER
 from chroma_nb_extension.records import Record
 from chroma_nb_extension.refusal import Refused
 
-if TYPE_CHECKING:
-    import httpx
-
 _CONNECT = 10.0
+_AGAIN = 0.02
 _MOST_CONNECTIONS = 256
 _MOST_IDLE = 16
 _IDLE = 30.0
 """Seconds a connection is kept for the next request: less than the kernel's server waits, so that it seldom closes first."""
-_AHEAD = 4
-_REPLAYED: Final = 1 << 18
 
 
-class Body:
-    """A request's body on its way through: handed over piece by piece, a few pieces ahead of who takes them.
-
-    Up to 256 KiB are kept, so that a read whose connection turns out to be dead can be asked again.
-    """
-
-    def __init__(self) -> None:
-        self._waiting: asyncio.Queue[bytes | None] = asyncio.Queue(_AHEAD)
-        self._kept: list[bytes] = []
-        self._size = 0
-        self._closed = False
-
-    async def put(self, piece: bytes | None) -> None:
-        """Hand over a piece, None for the end; waits while whoever takes them is behind."""
-        if not self._closed:
-            await self._waiting.put(piece)
-
-    def close(self) -> None:
-        """Take nothing any more: what comes is dropped, and whoever waits to hand over goes on."""
-        self._closed = True
-        while not self._waiting.empty():
-            self._waiting.get_nowait()
-
-    @property
-    def can_be_replayed(self) -> bool:
-        """Whether everything that was taken so far can be taken again."""
-        return self._size <= _REPLAYED
-
-    async def pieces(self) -> AsyncIterator[bytes]:
-        """Iterate over the pieces, those that were taken before first."""
-        for piece in self._kept:
-            yield piece
-        while (taken := await self._waiting.get()) is not None:
-            self._size += len(taken)
-            if self.can_be_replayed:
-                self._kept.append(taken)
-            else:
-                self._kept.clear()
-            yield taken
-        await self._waiting.put(None)
-
-
-@dataclass(frozen=True)
-class Ask:
-    """A request to a kernel.
-
-    Parameters
-    ----------
-    target
-        Path and query as they stand in the first line.
-    length
-        Of the body in bytes as the client said it; None when it did not say.
-    body
-        None for a request without one.
-    repeatable
-        Whether asking twice does no harm.
-    """
-
-    method: str
-    target: bytes
-    headers: list[tuple[str, str]] = field(default_factory=list)
-    body: Body | None = None
-    length: str | None = None
-    repeatable: bool = True
+class UnreachableError(Exception):
+    """Nobody listens where a record says."""
 
 
 class _Pool:
-    """The connections to one server, closed when it has been replaced and nobody uses them any more."""
+    """The connections to one server."""
 
     def __init__(self, record: Record, timeout: float) -> None:
-        import httpx
-
-        limits = httpx.Limits(max_connections=_MOST_CONNECTIONS, max_keepalive_connections=_MOST_IDLE, keepalive_expiry=_IDLE)
-        host = f"[{record.host}]" if ":" in (record.host or "") else record.host
-        self.nonce = record.nonce
-        self.base = "http://localhost/" if record.socket else f"http://{host}:{record.port}/"
-        self.timeouts = httpx.Timeout(timeout, connect=min(_CONNECT, timeout)).as_dict()
-        self.transport = httpx.AsyncHTTPTransport(uds=record.socket, limits=limits, trust_env=False)
-        self._users = 0
+        self._record = record
+        self._timeout = timeout
+        self._turns = asyncio.Semaphore(_MOST_CONNECTIONS)
+        self._idle: list[tuple[Connection, float]] = []
         self._dropped = False
+        self.nonce = record.nonce
 
-    async def __aenter__(self) -> None:
-        self._users += 1
+    @contextlib.asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """Give a connection for one exchange; it is kept for the next one if it can be."""
+        async with self._turn():
+            made = self._kept() or Connection(await self._opened(), self._timeout)
+            try:
+                yield made
+            finally:
+                # The block may end because the client has gone; then the kernel must learn that, too.
+                if made.reusable and not made.closed and not self._dropped and len(self._idle) < _MOST_IDLE:
+                    self._idle.append((made, time.monotonic()))
+                else:
+                    made.close()
 
-    async def __aexit__(self, *_: object) -> None:
-        self._users -= 1
-        await self._close_unused()
-
-    async def drop(self) -> None:
+    def drop(self) -> None:
+        """Close what is idle, and what is in use when that ends."""
         self._dropped = True
-        await self._close_unused()
+        while self._idle:
+            self._idle.pop()[0].close()
 
-    async def _close_unused(self) -> None:
-        if self._dropped and not self._users:
-            await self.transport.aclose()
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        try:
+            await asyncio.wait_for(self._turns.acquire(), self._timeout) if self._turns.locked() else await self._turns.acquire()
+        except asyncio.TimeoutError:
+            raise Refused(503, f"kernel {self._record.kernel_id} has too many requests under way; try again later") from None
+        try:
+            yield
+        finally:
+            self._turns.release()
+
+    def _kept(self) -> Connection | None:
+        """Return the connection that was used last, and close those that have been waiting for too long."""
+        oldest = time.monotonic() - _IDLE
+        while self._idle and (self._idle[0][1] < oldest or self._idle[0][0].closed):
+            self._idle.pop(0)[0].close()
+        while self._idle:
+            found, _ = self._idle.pop()
+            if not found.closed:
+                return found
+        return None
+
+    async def _opened(self) -> IOStream:
+        until = time.monotonic() + min(_CONNECT, self._timeout)
+        while True:
+            try:
+                return await self._stream(until - time.monotonic())
+            except BlockingIOError:
+                # As many wait at the socket as may; unlike a port, it does not let others queue up behind them.
+                if time.monotonic() > until:
+                    raise SilentError from None
+                await asyncio.sleep(_AGAIN)
+            except (OSError, StreamClosedError) as error:
+                raise UnreachableError from error
+
+    async def _stream(self, seconds: float) -> IOStream:
+        record = self._record
+        if record.socket is not None:
+            made = socket.socket(socket.AF_UNIX)
+            made.setblocking(False)  # noqa: FBT003 - that is its only way
+            try:
+                made.connect(record.socket)
+            except BaseException:
+                made.close()
+                raise
+            return IOStream(made)
+        family = socket.AF_INET6 if ":" in str(record.host) else socket.AF_INET
+        stream: IOStream = IOStream(socket.socket(family))
+        stream.set_nodelay(True)
+        try:
+            await asyncio.wait_for(_connected(stream, (record.host, record.port)), seconds)
+        except BaseException as error:
+            stream.close()
+            if isinstance(error, asyncio.TimeoutError):
+                raise SilentError from None
+            raise
+        return stream
+
+
+async def _connected(stream: IOStream, address: Any) -> None:
+    await stream.connect(address)
 
 
 class Upstreams:
@@ -142,84 +143,65 @@ class Upstreams:
         self._pools: dict[str, _Pool] = {}
 
     @contextlib.asynccontextmanager
-    async def asked(self, record: Record, ask: Ask) -> AsyncIterator[httpx.Response]:
-        """Send a request; give the reply once its headers are there, and close it when the block ends.
+    async def asked(self, record: Record, ask: Ask) -> AsyncIterator[Reply]:
+        """Send a request; give the reply once its headers are there, and let go of it when the block ends.
 
         Raises
         ------
         Refused
             The kernel cannot be reached (502), does not answer (504), or has too much to do (503).
         """
-        pool = await self._pool(record)
-        async with pool:
-            response = await self._sent(pool, record, ask)
+        pool = self._pool(record)
+        async with contextlib.AsyncExitStack() as held:
             try:
-                yield response
-            finally:
-                # The block may end because the client has gone, and this must be done even so.
-                await asyncio.shield(response.aclose())
+                reply = await _replied(pool, record, ask, held)
+            except (BrokenError, SilentError, UnreachableError) as error:
+                raise refused(error, record.kernel_id) from error
+            except ValueError:
+                raise Refused(400, "the request has a header that is not valid HTTP") from None
+            yield reply
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Close all connections."""
-        await self._keep_only(())
+        self._keep_only(())
 
-    async def _keep_only(self, kernel_ids: Iterable[str]) -> None:
+    def _keep_only(self, kernel_ids: Iterable[str]) -> None:
         for kernel_id in self._pools.keys() - set(kernel_ids):
-            await self._pools.pop(kernel_id).drop()
+            self._pools.pop(kernel_id).drop()
 
-    async def _pool(self, record: Record) -> _Pool:
+    def _pool(self, record: Record) -> _Pool:
         pool = self._pools.get(record.kernel_id)
         if pool is not None and pool.nonce == record.nonce:
             return pool
-        try:
-            made = self._pools[record.kernel_id] = _Pool(record, self._timeout)
-        except ImportError:
-            raise Refused(501, "the environment of the Jupyter server lacks httpx; install it there: pip install httpx") from None
+        made = self._pools[record.kernel_id] = _Pool(record, self._timeout)
         if pool is not None:
-            await pool.drop()
-        await self._keep_only((record.kernel_id, *self._known()))
+            pool.drop()
+        self._keep_only((record.kernel_id, *self._known()))
         return made
 
-    async def _sent(self, pool: _Pool, record: Record, ask: Ask) -> httpx.Response:
-        import httpx
 
-        try:
-            try:
-                return await pool.transport.handle_async_request(_request(pool, record, ask))
-            except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
-                # The kernel's server may have closed a kept connection at the very moment it was used again.
-                if not ask.repeatable or (ask.body is not None and not ask.body.can_be_replayed):
-                    raise
-                return await pool.transport.handle_async_request(_request(pool, record, ask))
-        except httpx.TransportError as error:
-            raise refused(error, record.kernel_id) from error
+async def _replied(pool: _Pool, record: Record, ask: Ask, held: contextlib.AsyncExitStack) -> Reply:
+    secret = (SECRET_HEADER, record.secret)
+    try:
+        async with contextlib.AsyncExitStack() as trying:
+            connection = await trying.enter_async_context(pool.connection())
+            reply = await connection.ask(ask, secret)
+            held.push_async_exit(trying.pop_all())
+            return reply
+    except BrokenError:
+        # The kernel's server may have closed a kept connection at the very moment it was used again.
+        if not ask.repeatable or (ask.body is not None and not ask.body.can_be_replayed):
+            raise
+    connection = await held.enter_async_context(pool.connection())
+    return await connection.ask(ask, secret)
 
 
-def refused(error: httpx.TransportError, kernel_id: str) -> Refused:
+def refused(error: Exception, kernel_id: str) -> Refused:
     """Return what to tell a client whose request met `error`."""
-    import httpx
-
     match error:
-        case httpx.PoolTimeout():
-            return Refused(503, f"kernel {kernel_id} has too many requests under way; try again later")
-        case httpx.TimeoutException():
+        case SilentError():
             return Refused(504, f"kernel {kernel_id} gave no answer in time; it may be busy in code that lets no other thread run")
-        case httpx.LocalProtocolError():
-            return Refused(400, "the request is not valid HTTP")
-        case httpx.ConnectError():
+        case UnreachableError():
             return Refused(502, f"kernel {kernel_id} cannot be reached; if it does not serve any more, run serve() in it again")
         case _:
             return Refused(502, f"kernel {kernel_id} broke the connection off; if it does not serve any more, run serve() in it again")
-
-
-def _request(pool: _Pool, record: Record, ask: Ask) -> httpx.Request:
-    import httpx
-
-    headers = [*ask.headers, (SECRET_HEADER, record.secret)]
-    if ask.body is not None and ask.length is not None:
-        headers.append(("content-length", ask.length))
-    content = None if ask.body is None else ask.body.pieces()
-    # The target goes out byte for byte; httpx would write a path its own way.
-    return httpx.Request(
-        ask.method, pool.base, headers=headers, content=content, extensions={"target": ask.target, "timeout": pool.timeouts}
-    )

@@ -19,6 +19,15 @@ if TYPE_CHECKING:
 Pixel = tuple[float, float]
 
 
+STILL = """(root) => {
+    const now = `${root.dataset.drawn} ${root.dataset.moving} ${root.dataset.view}`;
+    root.stillFor = root.seenLast === now && now.startsWith("true false") ? (root.stillFor ?? 0) + 1 : 0;
+    root.seenLast = now;
+    return root.stillFor >= 4;
+}"""
+"""Whether a map has looked the same, and been at rest, for some moments."""
+
+
 class MapPage:
     """One view of a map."""
 
@@ -43,9 +52,8 @@ class MapPage:
     def settled(self) -> None:
         """Wait until nothing moves and everything that was set has arrived."""
         self.wait("points", len(self.widget._drawing.cloud))
-        self.page.wait_for_timeout(60)
-        self.wait("drawn", "true")
-        self.wait("moving", "false")
+        # A view may get its size, and with it another look, after it was first drawn.
+        self.page.wait_for_function(STILL, arg=self.root.element_handle(), polling=40)
 
     @property
     def box(self) -> dict[str, float]:

@@ -35,6 +35,9 @@ export class Frame {
   }
 }
 
+/** Pixels at the left edge that the tools stand on. */
+const TOOLS = 40;
+
 export class Camera {
   center = [0, 0, 0];
   zoom = 1;
@@ -111,8 +114,9 @@ export class Camera {
   /** What shows all of a map: of a flat one the box with these half extents, of a deep one the ball of this radius. */
   fitted(extent, radius) {
     const [width, height] = [this.width - this.inset, this.height];
+    const free = Math.max(width - 2 * TOOLS, width / 2);
     const half = this.flat ? extent : [radius, radius];
-    const fits = Math.min(width / (half[0] || 1e-9), height / (half[1] || 1e-9), Math.min(width, height) * 3) / Math.min(width, height);
+    const fits = Math.min(free / (half[0] || 1e-9), height / (half[1] || 1e-9), Math.min(width, height) * 3) / Math.min(width, height);
     return { center: [0, 0, 0], zoom: fits * 0.92, yaw: this.flat ? 0 : 0.5, pitch: this.flat ? 0 : 0.35 };
   }
 

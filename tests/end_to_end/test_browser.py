@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 SCREENSHOTS = ROOT / "build" / "screenshots"
+CONFIG = {"LabApp": {"expose_app_in_browser": True}}
+KERNEL = "shell.currentWidget?.sessionContext?.session?.kernel"
 SHORT = 60
 """Characters of a text that the page shows whole."""
 CELLS = (FILL, "server", "print(server.python())", "print(server.js())", "print(server.curl())")
@@ -36,7 +38,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
     written.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
     (folder / "notebooks").mkdir()
     nbformat.write(written, folder / "notebooks" / "serving.ipynb")
-    with Jupyter.started(folder, base_url=PREFIX, lab=True) as started:
+    with Jupyter.started(folder, base_url=PREFIX, lab=True, config=CONFIG) as started:
         yield started
 
 
@@ -57,14 +59,14 @@ def browser() -> Iterator[Browser]:
 def saved(lab: Jupyter, browser: Browser) -> Path:
     """Run the notebook in JupyterLab as a user does, and save it there; return its file."""
     page = browser.new_page(viewport={"width": 1400, "height": 1400})
+    page.set_default_timeout(90_000)
     page.goto(f"{lab.url}lab/tree/serving.ipynb?token={lab.token}")
-    page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=90_000)
-    page.locator(".jp-NotebookPanel .jp-Notebook-ExecutionIndicator[data-status='idle']").wait_for(timeout=90_000)
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    page.locator(".jp-InputPrompt", has_text=f"[{len(CELLS)}]:").wait_for(timeout=90_000)
+    page.locator(".jp-Notebook .jp-Cell").first.wait_for()
+    page.wait_for_function(f"() => window.jupyterapp?.{KERNEL}?.status === 'idle'")
+    for command in ("notebook:run-all-cells", "docmanager:save"):
+        # What the menus call, and when it has ended.
+        page.evaluate("(command) => window.jupyterapp.commands.execute(command).then(() => null)", command)
     page.screenshot(path=SCREENSHOTS / "serving-in-lab.png")
-    page.keyboard.press("Control+s")
     path = lab.notebooks / "serving.ipynb"
     eventually(lambda: nbformat.read(path, 4).cells[-1].outputs)
     page.close()

@@ -66,7 +66,7 @@ FRAMES = {"pandas", "polars", "pyarrow"}
 ALLOWED = {
     "ground": set[str](),
     "values": {"numpy", "orjson", "regex", "typing_extensions"},
-    "extension": {"chroma_nb_extension", "httpx", "jupyter_server", "tornado", "traitlets"},
+    "extension": {"chroma_nb_extension", "jupyter_server", "tornado", "traitlets"},
 }
 """Part -> the third-party packages it may import; a part that is not here may import what `DENIED` does not name."""
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 FileKind = Literal["csv", "parquet", "html", "png"]
 
-_FIRST_PLACES = 3.0
+_FIRST_PLACES = 10.0
 """Seconds to wait for the first places, so that the cell shows a map at once."""
 _COLOURED_BY_DISTANCE = 50_000
 _WRITTEN_AT_ONCE = 5_000
@@ -303,11 +303,17 @@ class Explorer(traitlets.HasTraits):
             return frame
 
         frame = found(n_results or self._page.builder.n_results, _SHOWN)
-        self.take_hits(frame, text or (f"like {like}" if like is not None else "the given vector"), like, found)
+        self.take_hits(frame, text or (f"like {like}" if like is not None else "the given vector"), like, found, words=text or "")
         return frame
 
     def take_hits(
-        self, frame: pd.DataFrame, label: str = "the query", like: Any = None, asked: Callable[..., pd.DataFrame] | None = None
+        self,
+        frame: pd.DataFrame,
+        label: str = "the query",
+        like: Any = None,
+        asked: Callable[..., pd.DataFrame] | None = None,
+        *,
+        words: str = "",
     ) -> None:
         """Show the answer to a query that was made elsewhere, such as in the query builder.
 
@@ -321,11 +327,13 @@ class Explorer(traitlets.HasTraits):
             Id of the record that the hits are near to, if it is one.
         asked
             Asks the same for more results.
+        words
+            The question, for the box where questions are typed.
         """
         with self._lock:
             self._asked = asked
         self.set_trait("hits", frame)
-        self._page.show_hits(label, like if isinstance(like, str) else None)
+        self._page.show_hits(label, like if isinstance(like, str) else None, words)
         if self._color == coloring.DISTANCE:
             self._recolor()
 

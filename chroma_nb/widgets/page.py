@@ -80,6 +80,7 @@ class Page:
         self._found: Rows | None = None
         self._view: View = "all"
         self._progress = ""
+        self._words = ""
         self.map = MapWidget(height=height)
         self.table = TableWidget(page_size=10, height=330)
         self.detail = DetailWidget()
@@ -100,7 +101,7 @@ class Page:
         wish = self._explorer.wish
         sizes = [(coloring.NONE, "equal"), *((key, key) for key in self._numeric())]
         return [
-            Control("ask", "Ask", "text", placeholder="Ask in words…", group="ask"),
+            Control("ask", "Ask", "text", value=self._words, placeholder="Ask in words…", group="ask"),
             Control("find", "Find", "text", placeholder="Find a text…", group="ask"),
             Control("color", "Colour", "select", coloring.choices(fields), self._explorer.color_choice, group="look"),
             Control("size", "Size", "select", sizes, self._explorer.size_choice, group="look"),
@@ -226,9 +227,10 @@ class Page:
         both = [rows for rows in (self._matches, self._found) if rows is not None]
         self.map.set_highlight(None if not both else both[0] if len(both) == 1 else np.intersect1d(both[0], both[1]))
 
-    def show_hits(self, label: str, like: str | None) -> None:
+    def show_hits(self, label: str, like: str | None, words: str) -> None:
         """Light up what a question found."""
         self._hits_label = label, like
+        self._show_words(words)
         self.show_hits_again()
         self._show_views()
         self.show_view("hits")
@@ -256,7 +258,12 @@ class Page:
     def show_no_hits(self) -> None:
         """Put lines and hits away."""
         self.map.set_query(None)
+        self._show_words("")
         self._show_views()
+
+    def _show_words(self, words: str) -> None:
+        self._words = words
+        self.map.set_control("ask", words)
 
     def show_table(self) -> None:
         """Fill the table anew."""

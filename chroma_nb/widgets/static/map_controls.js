@@ -30,7 +30,10 @@ function made(control, tell) {
 
 function fill(element, { kind, value }) {
   if (kind === "toggle") element.setAttribute("aria-pressed", String(value));
-  else if (kind !== "button" && element.value !== String(value ?? "")) element.value = value ?? "";
+  else if (kind === "text") {
+    // What is being typed stays, unless the kernel says something else than it said last.
+    if (element.dataset.told !== value) element.value = element.dataset.told = value;
+  } else if (kind !== "button" && element.value !== String(value ?? "")) element.value = value ?? "";
 }
 
 function grouped(controls) {

@@ -5,6 +5,7 @@ Made by ``explorer.compare(other)``.
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,7 +36,7 @@ class Comparison:
         if left is right:
             raise InvalidArgumentError("compare: give another collection or explorer than this one")
         self.left, self.right = left, right
-        self._busy = False
+        self._turn = threading.RLock()
         left.wait()
         right.wait()
         if not len(self.shared):
@@ -71,14 +72,13 @@ class Comparison:
         return pd.Series(shares, index=pd.Index(chosen, name="id", dtype=object), name="kept_neighbors")
 
     def _follow(self, change: Any) -> None:
-        if self._busy:
-            return
         source, target = (self.left, self.right) if change["owner"] is self.left else (self.right, self.left)
-        self._busy = True
-        try:
-            target.select([name for name in source.selected_ids if name in target.points.ids])
-        finally:
-            self._busy = False
+        with self._turn:
+            rows = np.sort(target.points.rows_of(source.selected_ids))
+            shared = source.points.located(target.selected_ids) >= 0
+            # What only one of the maps has may stay selected there, so that maps which agree do not answer each other.
+            if not np.array_equal(rows, target.selected_rows[shared]):
+                target.select_rows(rows, "replace")
 
     def __repr__(self) -> str:
         return f"Comparison({self.left!r}, {self.right!r}, {len(self.shared):,} shared ids)"

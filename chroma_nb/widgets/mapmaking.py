@@ -5,6 +5,8 @@ Each step works through the collection's verbs in a thread of its own and says w
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import logging
 import threading
 from collections.abc import Callable, Mapping
@@ -72,7 +74,7 @@ class Clusters:
 
 
 class Listener(Protocol):
-    """What is told about the steps. Calls come from a thread of the map maker, one after the other."""
+    """What is told about the steps. Calls come from threads of the map maker, one after the other, and none of a map that was given up."""
 
     def laid_out(self, points: Points, wish: Wish, *, final: bool) -> None:
         """Take places, of a quick layout or of the one that was wished for."""
@@ -94,6 +96,11 @@ class _CancelledError(Exception):
     """A newer wish came, or the explorer was closed."""
 
 
+def _check(cancelled: threading.Event) -> None:
+    if cancelled.is_set():
+        raise _CancelledError
+
+
 class MapMaker:
     """Makes one map after the other; a new wish ends the work on the last one.
 
@@ -109,9 +116,10 @@ class MapMaker:
         self._collection = collection
         self._listener = listener
         self._turn = threading.Lock()
+        self._telling = threading.Lock()
+        self._teller: int | None = None
         self._thread: threading.Thread | None = None
         self._cancelled = threading.Event()
-        self._shown = threading.Event()
 
     def make(self, wish: Wish, *, given: Points | None = None, seconds: float = 0.0) -> None:
         """Begin, and wait at most `seconds` for the first places.
@@ -123,16 +131,17 @@ class MapMaker:
         """
         with self._turn:
             self.cancel()
-            self._cancelled, self._shown = threading.Event(), threading.Event()
-            work = (wish, given, self._cancelled, self._shown)
+            self._cancelled, shown = threading.Event(), threading.Event()
+            work = (wish, given, self._cancelled, shown)
             self._thread = threading.Thread(target=self._work, args=work, name="chroma_nb map", daemon=True)
             self._thread.start()
-        self._shown.wait(seconds)
+        if not self._is_telling():
+            shown.wait(seconds)
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Wait until the map is finished; tell whether it is."""
+        """Wait until the map is finished, unless the listener asks while it is told something; tell whether it is finished."""
         thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
+        if thread is not None and not self._is_telling():
             thread.join(seconds)
         return thread is None or not thread.is_alive()
 
@@ -140,59 +149,60 @@ class MapMaker:
         """End the work under way at its next step."""
         self._cancelled.set()
 
-    def _work(self, wish: Wish, given: Points | None, cancelled: threading.Event, shown: threading.Event) -> None:
-        def check() -> None:
-            if cancelled.is_set():
-                raise _CancelledError
+    def _is_telling(self) -> bool:
+        """Tell whether this is the thread that speaks with the listener: all maps wait for it."""
+        return self._teller == threading.get_ident()
 
+    def _tell(self, cancelled: threading.Event, call: Callable[..., None], *said: Any, **more: Any) -> None:
+        with self._telling:
+            _check(cancelled)
+            self._teller = threading.get_ident()
+            try:
+                call(*said, **more)
+            finally:
+                self._teller = None
+
+    def _work(self, wish: Wish, given: Points | None, cancelled: threading.Event, shown: threading.Event) -> None:
         try:
-            self._steps(wish, given, check, shown)
+            self._steps(wish, given, cancelled, shown)
         except _CancelledError:
             return
         except Exception as error:  # noqa: BLE001 - there is nobody above a thread
             if not isinstance(error, ChromaError):
                 _LOG.exception("the map could not be made")
-            if not cancelled.is_set():
-                self._listener.failed(error)
+            with contextlib.suppress(_CancelledError):
+                self._tell(cancelled, self._listener.failed, error)
         finally:
             shown.set()
 
-    def _steps(self, wish: Wish, given: Points | None, check: Callable[[], None], shown: threading.Event) -> None:
-        tell = self._listener
+    def _steps(self, wish: Wish, given: Points | None, cancelled: threading.Event, shown: threading.Event) -> None:
+        listener, tell = self._listener, functools.partial(self._tell, cancelled)
         if given is None and wish.method != "pca" and not self._is_kept(wish):
-            first = self._laid_out(replace(wish, method="pca", options={}), check, "principal components")
-            check()
-            tell.laid_out(first, wish, final=False)
+            first = self._laid_out(replace(wish, method="pca", options={}), cancelled, "principal components")
+            tell(listener.laid_out, first, wish, final=False)
             shown.set()
-        points = self._laid_out(wish, check, wish.method.upper()) if given is None else given
-        check()
-        tell.laid_out(points, wish, final=True)
+        points = self._laid_out(wish, cancelled, wish.method.upper()) if given is None else given
+        tell(listener.laid_out, points, wish, final=True)
         shown.set()
-        if len(points) == 0:
-            tell.progressed("", None)
-            return
-        tell.progressed("finding clusters", None)
-        clusters = clusters_of(self._collection, points)
-        check()
-        tell.clustered(clusters)
-        tell.progressed("comparing neighbours", None)
-        trust = trust_of(self._collection, points, seed=wish.seed)
-        check()
-        tell.judged(trust)
-        tell.progressed("", None)
+        if len(points):
+            tell(listener.progressed, "finding clusters", None)
+            tell(listener.clustered, clusters_of(self._collection, points))
+            tell(listener.progressed, "comparing neighbours", None)
+            tell(listener.judged, trust_of(self._collection, points, seed=wish.seed))
+        tell(listener.progressed, "", None)
 
     def _is_kept(self, wish: Wish) -> bool:
         return not wish.fit_again and self._collection.has_layout(wish.method, wish.n_components, seed=wish.seed, **wish.options)
 
-    def _laid_out(self, wish: Wish, check: Callable[[], None], what: str) -> Points:
+    def _laid_out(self, wish: Wish, cancelled: threading.Event, what: str) -> Points:
         last = -1.0
 
         def progress(share: float) -> None:
             nonlocal last
-            check()
+            _check(cancelled)
             if share - last >= 0.01:
                 last = share
-                self._listener.progressed(f"laying out by {what}", share)
+                self._tell(cancelled, self._listener.progressed, f"laying out by {what}", share)
 
         places: pd.DataFrame = self._collection.project(
             wish.method,
@@ -216,19 +226,27 @@ def clusters_of(collection: Any, points: Points) -> Clusters:
     members = [np.flatnonzero(codes == code) for code in range(int(codes.max(initial=_NOISE)) + 1)]
     read = [draw.choice(rows, _READ_PER_CLUSTER, replace=False) if len(rows) > _READ_PER_CLUSTER else rows for rows in members]
     rows = np.concatenate([*read, np.array([], dtype=np.intp)])
-    ids = points.ids_of(rows)
+    labels = cluster_labels(codes[rows], _documents(collection, points.ids_of(rows)))
+    return Clusters(codes, labels, anchors(points.places, codes))
+
+
+def _documents(collection: Any, ids: list[str]) -> list[str | None]:
+    if not ids:
+        return []
     frame = collection.get(ids=ids, include=["documents"]).reindex(ids)
     texts = frame["document"].tolist() if "document" in frame.columns else [None] * len(ids)
-    labels = cluster_labels(codes[rows], [text if isinstance(text, str) else None for text in texts])
-    return Clusters(codes, labels, anchors(points.places, codes))
+    return [text if isinstance(text, str) else None for text in texts]
 
 
 def trust_of(collection: Any, points: Points, *, seed: int | None) -> Trust:
     """Compare neighbours on the map with neighbours in the original space, among a sample of the records."""
     from chroma_nb.viz.trust import trust
 
-    sample = collection.sample(_TRUSTED_ON, seed=seed or 0, include=["embeddings"])
-    rows = points.located(sample.index)
-    known = rows >= 0
-    vectors = np.stack(sample["embedding"].to_numpy()[known])
-    return trust(vectors, points.places[rows[known]], metric=METRIC_OF_SPACE[collection.space], seed=seed or 0)
+    rows = np.arange(len(points))
+    if len(points) > _TRUSTED_ON:
+        rows = np.random.default_rng(seed or 0).choice(len(points), _TRUSTED_ON, replace=False)
+    sample = collection.get(ids=points.ids_of(rows), include=["embeddings"])
+    # Records that are gone meanwhile are left out.
+    places = points.places[points.rows_of(sample.index)]
+    vectors = np.stack(sample["embedding"].to_numpy()) if len(sample) else np.empty((0, 1), np.float32)
+    return trust(vectors, places, metric=METRIC_OF_SPACE[collection.space], seed=seed or 0)

@@ -10,6 +10,7 @@ import pytest
 
 import chroma_nb
 from chroma_nb.errors import ChromaError, InvalidArgumentError
+from chroma_nb.widgets import mapmaking
 from chroma_nb.widgets.explorer import Explorer
 from tests.widgets.explored import emptied, filled, records
 
@@ -231,6 +232,16 @@ def test_a_layout_of_ones_own(collection: Any) -> None:
         collection.explore(coordinates=pd.DataFrame({"a": [1]}))
 
 
+def test_a_layout_of_few_of_the_records_is_judged_by_these(collection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mapmaking, "_TRUSTED_ON", 40)
+    places = pd.DataFrame({"x": range(50), "y": range(50)}, index=[f"r{i}" for i in range(550, 600)])
+    explorer = collection.explore(coordinates=places)
+    assert explorer.wait(WAIT)
+    assert explorer.trust is not None
+    assert explorer.trust.records == 40
+    explorer.close()
+
+
 def test_another_layout_keeps_the_selection(explorer: Explorer) -> None:
     explorer.select(where={"topic": "cats"})
     chosen = explorer.selected_ids
@@ -280,6 +291,18 @@ def test_an_empty_collection_can_be_explored() -> None:
     client.close()
 
 
+@pytest.mark.parametrize("n", [1, 2, 8])
+def test_a_few_records_without_groups_are_a_finished_map(n: int) -> None:
+    client = emptied()
+    explorer = filled(client, n=n).explore(method="pca")
+    assert explorer.wait(WAIT)
+    assert explorer.clusters is not None
+    assert explorer.clusters.isna().all()
+    assert explorer.trust is not None
+    assert explorer.trust.records == n
+    client.close()
+
+
 def test_two_collections_share_a_selection() -> None:
     client = emptied()
     left, right = filled(client, "left"), filled(client, "right", 500)
@@ -290,6 +313,11 @@ def test_two_collections_share_a_selection() -> None:
     assert other.selected_ids == ("r1",)
     other.select(["r2", "r3"])
     assert one.selected_ids == ("r2", "r3")
+    again = one.compare(other)
+    one.select(["r1", "r599"])
+    assert one.selected_ids == ("r1", "r599")
+    assert again.selected_ids == ("r1", "r599")
+    assert other.selected_ids == ("r1",)
     assert comparison.kept_neighbors(5, sample=50).mean() > 0.5
     strangers = client.create_collection("strangers", embedding_function=None)
     strangers.add(["x"], embeddings=[[1.0, 2.0]])

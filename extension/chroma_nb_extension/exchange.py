@@ -136,6 +136,24 @@ class Reply:
     pieces: AsyncIterator[bytes]
 
 
+class Stream(IOStream):
+    """A stream to a kernel that can still be read when the kernel takes nothing more.
+
+    Tornado's own closes as soon as it cannot write, and what the kernel has said before it hung up is lost.
+    """
+
+    unheard = False
+    """Whether something that was written did not arrive."""
+
+    def write_to_fd(self, data: memoryview) -> int:
+        """Write, or drop what the other side does not take; whoever reads learns how it ends."""
+        try:
+            return super().write_to_fd(data)
+        except (BrokenPipeError, ConnectionResetError):
+            self.unheard = True
+            return len(data)
+
+
 class Connection:
     """A connection that carries one exchange at a time.
 
@@ -145,7 +163,7 @@ class Connection:
         Seconds without a sign of life after which the kernel is given up.
     """
 
-    def __init__(self, stream: IOStream, timeout: float) -> None:
+    def __init__(self, stream: Stream, timeout: float) -> None:
         self._stream = stream
         # Whoever wants to be called is told at once, and so `closed` is true as soon as the kernel has closed an idle connection.
         stream.set_close_callback(lambda: None)
@@ -180,7 +198,7 @@ class Connection:
             except StreamClosedError:
                 whole = False
             status, reason, given = _parsed(await self._in_time(head))
-        keep = whole and "close" not in given.get("Connection", "").lower()
+        keep = whole and not self._stream.unheard and "close" not in given.get("Connection", "").lower()
         return Reply(status, reason, given, self._body(ask.method, status, given, keep=keep))
 
     async def _send(self, ask: Ask, head: bytes, reply: asyncio.Future[bytes]) -> bool:
@@ -188,7 +206,7 @@ class Connection:
         waiting = head  # goes out with the first piece: a small request is one packet
         if ask.body is not None:
             async for piece in ask.body.pieces():
-                # Whoever has replied and closed takes nothing more, and to send it would lose the reply.
+                # Whoever has replied already does not need the rest.
                 await asyncio.sleep(0)
                 if reply.done():
                     return False

@@ -13,9 +13,9 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
-from tornado.iostream import IOStream, StreamClosedError
+from tornado.iostream import StreamClosedError
 
-from chroma_nb_extension.exchange import Ask, BrokenError, Connection, Reply, SilentError
+from chroma_nb_extension.exchange import Ask, BrokenError, Connection, Reply, SilentError, Stream
 from chroma_nb_extension.headers import SECRET_HEADER
 from chroma_nb_extension.records import Record
 from chroma_nb_extension.refusal import Refused
@@ -85,7 +85,7 @@ class _Pool:
                 return found
         return None
 
-    async def _opened(self) -> IOStream:
+    async def _opened(self) -> Stream:
         until = time.monotonic() + min(_CONNECT, self._timeout)
         while True:
             try:
@@ -98,7 +98,7 @@ class _Pool:
             except (OSError, StreamClosedError) as error:
                 raise UnreachableError from error
 
-    async def _stream(self, seconds: float) -> IOStream:
+    async def _stream(self, seconds: float) -> Stream:
         record = self._record
         if record.socket is not None:
             made = socket.socket(socket.AF_UNIX)
@@ -108,9 +108,9 @@ class _Pool:
             except BaseException:
                 made.close()
                 raise
-            return IOStream(made)
+            return Stream(made)
         family = socket.AF_INET6 if ":" in str(record.host) else socket.AF_INET
-        stream: IOStream = IOStream(socket.socket(family))
+        stream = Stream(socket.socket(family))
         stream.set_nodelay(True)
         try:
             await asyncio.wait_for(_connected(stream, (record.host, record.port)), seconds)
@@ -122,7 +122,7 @@ class _Pool:
         return stream
 
 
-async def _connected(stream: IOStream, address: Any) -> None:
+async def _connected(stream: Stream, address: Any) -> None:
     await stream.connect(address)
 
 

@@ -12,9 +12,8 @@ from typing import TypeVar
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tornado.iostream import IOStream
 
-from chroma_nb_extension.exchange import Ask, Body, BrokenError, Connection, SilentError
+from chroma_nb_extension.exchange import Ask, Body, BrokenError, Connection, SilentError, Stream
 
 T = TypeVar("T")
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -43,7 +42,7 @@ class Peer:
 async def joined(timeout: float = 30.0) -> AsyncIterator[tuple[Connection, Peer]]:
     """Make a connection; give both of its ends."""
     ours, theirs = socket.socketpair()
-    connection = Connection(IOStream(ours), timeout)
+    connection = Connection(Stream(ours), timeout)
     peer = Peer(*await asyncio.open_connection(sock=theirs))
     yield connection, peer
     connection.close()
@@ -174,6 +173,23 @@ def test_an_idle_connection_that_the_kernel_closes_is_known_to_be_closed() -> No
             await asyncio.sleep(0.01)
         with pytest.raises(BrokenError):
             await connection.ask(Ask("GET", b"/x"))
+
+    run(story)
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["length", "chunked"])
+def test_what_a_kernel_says_that_takes_no_more_is_heard(known: bool) -> None:
+    async def story(connection: Connection, peer: Peer) -> None:
+        peer.writer.get_extra_info("socket").shutdown(socket.SHUT_RD)
+        body = Body()
+        for piece in (b"a", b"b", None):
+            await body.put(piece)
+        asking = asyncio.create_task(connection.ask(Ask("POST", b"/x", body=body, length="2" if known else None)))
+        await asyncio.sleep(0)
+        await peer.say(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\n", b"no")
+        reply = await asking
+        assert (reply.status, [piece async for piece in reply.pieces]) == (413, [b"no"])
+        assert not connection.reusable
 
     run(story)
 

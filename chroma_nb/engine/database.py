@@ -134,7 +134,7 @@ class Database:
             )
         self.read_only = True
         connection = self._connect()
-        schema.prepare(connection, self.place)
+        schema.prepare(connection, self.place, read_only=True)
         self._give_back(connection)
         self._identity = self._file_identity()
 

@@ -413,6 +413,8 @@ class Engine:
         def changed(connection: Any, entry: Entry, current: view.View) -> list[str] | None:
             if op.version >= entry.info.vectors_version:
                 return []
+            if not schema.is_present(connection):
+                return None
             first = schema.span(entry.number, max(op.version, 0) + 1)[0]
             line = connection.execute("SELECT label FROM change WHERE key = ?", (first,)).fetchone()
             if op.version < entry.floor or line is None:

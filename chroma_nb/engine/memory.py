@@ -10,7 +10,7 @@ import threading
 
 import numpy as np
 
-from chroma_nb.engine import caches, graph, view
+from chroma_nb.engine import caches, graph, schema, view
 from chroma_nb.engine.catalog import Entry
 from chroma_nb.engine.columns import Columns
 from chroma_nb.engine.database import Database
@@ -75,7 +75,7 @@ class Memory:
         return made
 
     def _restored(self, connection: sqlite3.Connection, entry: Entry) -> View | None:
-        cache = caches.load(self._database, connection, entry, "columns")
+        cache = caches.load(self._database, connection, entry, "columns") if schema.is_present(connection) else None
         if cache is None or cache.seq < entry.floor:
             return None
         rows, labels, text, ends, *arrays = cache.arrays

@@ -56,8 +56,10 @@ _TABLES = (
 )
 
 
-def prepare(connection: sqlite3.Connection, place: str) -> None:
+def prepare(connection: sqlite3.Connection, place: str, *, read_only: bool = False) -> None:
     """Make the tables of a new store, or check that an existing one can be read, and bring it to the present format.
+
+    With `read_only`, a store of an earlier format stays one: its journal has no labels, its saved columns are not used.
 
     Raises
     ------
@@ -66,8 +68,14 @@ def prepare(connection: sqlite3.Connection, place: str) -> None:
     """
     if not is_ours(connection, place):
         _write(connection, _create)
-    elif connection.execute("PRAGMA user_version").fetchone()[0] < FORMAT:
+    elif not read_only and not is_present(connection):
         _write(connection, _upgrade)
+
+
+def is_present(connection: sqlite3.Connection) -> bool:
+    """Tell whether the store is of the present format; one that is only read may be of an earlier one."""
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return version == FORMAT
 
 
 def is_ours(connection: sqlite3.Connection, place: str) -> bool:

@@ -115,19 +115,26 @@ def test_saved_columns_bring_the_ids_back(tmp_path: Path, monkeypatch: pytest.Mo
         again.close()
 
 
-def test_a_store_of_the_first_format_becomes_one_of_the_present(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "_WORTH_SAVING", 1)
-    engine = Engine(tmp_path / "store")
+def store_of_the_first_format(folder: Path) -> str:
+    """Make a store as the first format had it, with saved columns; return its collection."""
+    engine = Engine(folder)
     collection = asked.create(engine)
     asked.add(engine, collection, ["a", "b"], [[1, 1], [2, 2]], metadatas=[{"n": 1}, {"n": 2}])
     asked.update(engine, collection, ["a"], [[3, 3]])
     engine.execute(ops.Columns(collection))
     engine.close()
-    connection = sqlite3.connect(tmp_path / "store" / "chroma_nb.sqlite3")
+    connection = sqlite3.connect(folder / "chroma_nb.sqlite3")
+    assert connection.execute("SELECT kind FROM cache").fetchall() == [("columns",)]
     connection.execute("ALTER TABLE change DROP COLUMN label")
     connection.execute("PRAGMA user_version = 1")
     connection.commit()
     connection.close()
+    return collection
+
+
+def test_a_store_of_the_first_format_becomes_one_of_the_present(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "_WORTH_SAVING", 1)
+    collection = store_of_the_first_format(tmp_path / "store")
     again = Engine(tmp_path / "store")
     try:
         assert again.execute(ops.Columns(collection, ("n",))).columns["n"].tolist() == [1, 2]
@@ -137,6 +144,21 @@ def test_a_store_of_the_first_format_becomes_one_of_the_present(tmp_path: Path, 
         assert difference(again, collection) is None
         with again._database.read() as reading:
             assert reading.execute("PRAGMA user_version").fetchone()[0] == schema.FORMAT
+    finally:
+        again.close()
+
+
+def test_a_store_of_the_first_format_can_be_read_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "_WORTH_SAVING", 1)
+    collection = store_of_the_first_format(tmp_path / "store")
+    again = Engine(tmp_path / "store", read_only=True)
+    try:
+        found = again.execute(ops.Columns(collection, ("n",)))
+        assert (found.ids, found.columns["n"].tolist()) == (["a", "b"], [1, 2])
+        assert again.execute(ops.ChangedSince(collection, 2)) == []
+        assert again.execute(ops.ChangedSince(collection, 1)) is None
+        with again._database.read() as reading:
+            assert again._memory._restored(reading, catalog.by_id(reading, collection)) is None
     finally:
         again.close()
 

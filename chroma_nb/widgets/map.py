@@ -60,6 +60,7 @@ class MapWidget(Talking, front="map"):
     def __init__(self, **traits: Any) -> None:
         self._drawing = Drawing()
         self._serial = 0
+        self._news: dict[str, int] = {}
         self._watched = False
         self._calls: dict[str, list[Callable[..., Any]]] = {}
         super().__init__(**traits)
@@ -212,6 +213,7 @@ class MapWidget(Talking, front="map"):
         """Tell the pages these parts, of which `news` have changed and the others are only said in terms of other points."""
         if self._watched:
             self._serial += 1
+            self._news.update(dict.fromkeys(news, self._serial))
             self._tell("parts", self._drawing.together(names, serial=self._serial, news=news, animate=animate))
 
     def _answers(self) -> Mapping[str, Answerer]:
@@ -241,12 +243,19 @@ class MapWidget(Talking, front="map"):
 
     def _region(self, content: Content, _: object) -> Content:
         polygon = np.array(content["polygon"], np.float64).reshape(-1, 2)
-        rows = self._drawing.cloud.within(polygon, _view(content))
+        rows = self._known(content, "points").cloud.within(polygon, _view(content))
         self._select(rows, _mode(content))
         return {"count": len(rows)}
 
     def _group(self, content: Content, _: object) -> None:
-        self._select(self._drawing.colors.groups[int(content["code"])], _mode(content))
+        self._select(self._known(content, "coloring").colors.groups[int(content["code"])], _mode(content))
+
+    def _known(self, content: Content, part: str) -> Drawing:
+        """Return what is drawn, unless the page asks without having heard of its `part`: it would mean other points."""
+        with self._lock:
+            if content.get("heard", {}).get(part, self._serial) < self._news.get(part, 0):
+                raise InvalidArgumentError("The map has changed meanwhile; look at it again and repeat what you did.")
+            return self._drawing
 
     def _select(self, rows: Rows, mode: Mode) -> None:
         if self._calls.get("select"):
@@ -257,8 +266,8 @@ class MapWidget(Talking, front="map"):
             self.set_selection((np.union1d if mode == "add" else np.setdiff1d)(self.selected, rows))
 
     def _hover(self, content: Content, _: object) -> Content:
-        drawing = self._drawing
-        row = self._pointed(content)
+        drawing = self._known(content, "points")
+        row = _pointed(drawing.cloud, content)
         if row is None:
             return {"row": None}
         shown: Shown | None = self._call("hover", row)
@@ -271,16 +280,7 @@ class MapWidget(Talking, front="map"):
         return {"row": row, "place": place, "title": shown.title[:TEXT_LENGTH], "text": text, "lines": [*lines, *told]}
 
     def _click(self, content: Content, _: object) -> None:
-        self._call("click", self._pointed(content), {str(name) for name in content["modifiers"]})
-
-    def _pointed(self, content: Content) -> int | None:
-        cloud = self._drawing.cloud
-        if content.get("row") is not None:
-            return int(content["row"]) if 0 <= int(content["row"]) < len(cloud) else None
-        if content.get("at") is None:
-            return None
-        (x, y), (across, up) = content["at"], content["radius"]
-        return cloud.nearest((float(x), float(y)), _view(content), (float(across), float(up)))
+        self._call("click", _pointed(self._known(content, "points").cloud, content), {str(name) for name in content["modifiers"]})
 
     def _control(self, content: Content, _: object) -> None:
         with self._lock:
@@ -303,6 +303,16 @@ class MapWidget(Talking, front="map"):
 
     def _static_html(self) -> str:
         return str(html.picture(self.static_png(), "map")) if len(self._drawing.cloud) else ""
+
+
+def _pointed(cloud: Cloud, content: Content) -> int | None:
+    """Return the point that a page names by its number, or by a place that it is near to."""
+    if content.get("row") is not None:
+        return int(content["row"]) if 0 <= int(content["row"]) < len(cloud) else None
+    if content.get("at") is None:
+        return None
+    (x, y), (across, up) = content["at"], content["radius"]
+    return cloud.nearest((float(x), float(y)), _view(content), (float(across), float(up)))
 
 
 def _view(content: Content) -> View:

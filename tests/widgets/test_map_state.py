@@ -181,6 +181,30 @@ def test_a_callback_that_fails_is_shown_and_the_next_is_called(caplog: pytest.Lo
     assert "on_click" in caplog.text
 
 
+def test_what_a_page_asks_of_points_or_colours_that_are_no_more_is_refused() -> None:
+    widget = shown()
+    selected: list[Any] = []
+    widget.on_select(lambda rows, _: selected.append(rows.tolist()))
+    serial = answer(widget, "state").content["about"]["serial"]
+    heard = {"points": serial, "coloring": serial}
+    region = {"polygon": [-1, -1, 1, -1, 1, 9, -1, 9], "matrix": None, "mode": "replace"}
+    widget.set_selection([1])
+    answer(widget, "region", **region, heard=heard)
+    assert selected == [[0, 2]]
+    widget.set_coloring(Coloring((Group("a", np.array([3]), "#ffffff"),)))
+    answer(widget, "region", **region, heard=heard)
+    with pytest.raises(InvalidArgumentError, match="changed meanwhile"):
+        answer(widget, "group", code=0, mode="replace", heard=heard)
+    widget.set_points(TRIANGLE[::-1])
+    for kind, content in {"region": region, "click": {"row": 0, "modifiers": []}, "hover": {"row": 0}}.items():
+        with pytest.raises(InvalidArgumentError, match="changed meanwhile"):
+            answer(widget, kind, **content, heard=heard)
+    assert selected == [[0, 2], [0, 2]]
+    heard = dict.fromkeys(heard, answer(widget, "state").content["about"]["serial"])
+    answer(widget, "region", **region, heard=heard)
+    assert selected[-1] == [1, 3]
+
+
 def test_hovering_tells_rank_and_distance_first() -> None:
     widget = shown()
     widget.set_query((0.0, 0.0), [2, 0], [0.25, 1.5])
@@ -290,13 +314,13 @@ def test_a_thumbnail_shows_colours_and_dims_what_is_not_selected() -> None:
     widget.set_coloring(coloring(pd.Series(["a", "b", "b", "b"])))
     image = Image.open(io.BytesIO(widget.static_png()))
     assert image.size == (900, 600)
-    faintest = np.asarray(image)[..., 3]
+    faintest = np.asarray(image.convert("RGBA"))[..., 3]
     widget.set_selection([0])
-    dimmed = np.asarray(Image.open(io.BytesIO(widget.static_png())))[..., 3]
+    dimmed = np.asarray(Image.open(io.BytesIO(widget.static_png())).convert("RGBA"))[..., 3]
     assert int(dimmed.sum()) < int(faintest.sum())
     deep = MapWidget()
     deep.set_points(np.random.default_rng(0).normal(size=(50, 3)))
-    assert np.asarray(Image.open(io.BytesIO(deep.static_png())))[..., 3].any()
+    assert np.asarray(Image.open(io.BytesIO(deep.static_png())).convert("RGBA"))[..., 3].any()
 
 
 def test_a_map_stands_in_a_cell_as_a_picture_where_nothing_runs() -> None:

@@ -65,9 +65,9 @@ class MapPanel {
     resizable(grip, this.parts.stage, SHORTEST, (height) => this.#set("height", height));
   }
 
-  /** Ask the kernel; what it cannot do is said under the map. */
+  /** Ask the kernel, with what this page has heard by now; what it cannot do is said under the map. */
   ask(kind, content = {}) {
-    const answer = this.channel.ask(kind, content);
+    const answer = this.channel.ask(kind, { ...content, heard: Object.fromEntries(this.#heard) });
     answer.catch((error) => this.foot.say(error.message, { failed: true }));
     return answer;
   }

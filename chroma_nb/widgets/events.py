@@ -49,7 +49,7 @@ class Events:
         page.map.on_click(self._clicked)
         page.map.on_hover(self._hovered)
         page.map.on_control(lambda name, value: self._later("asking" if name == "ask" else "", self._controlled, name, value))
-        page.map.on_action(lambda action: explorer.refresh(fit_again=action == FIT))
+        page.map.on_action(lambda action: self._later("", lambda: explorer.refresh(fit_again=action == FIT)))
         page.table.on_select(lambda ids, mode: explorer.select(ids, mode=mode))
         page.table.on_open(self._open)
         page.table.on_action(self._acted_on)
@@ -170,7 +170,9 @@ class Events:
         self._page.show_panel("filter")
 
     def _ran(self, builder: Any) -> None:
+        explorer = self._explorer
         if builder.frame is not None and "distance" in builder.frame.columns:
-            self._explorer.take_hits(builder.frame)
+            explorer.take_hits(builder.frame)
         else:
-            self._page.show_view("matches")
+            filtered = explorer.where is not None or explorer.where_document is not None
+            self._page.show_view("matches" if filtered else "all")

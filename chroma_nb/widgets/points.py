@@ -126,23 +126,25 @@ class Points:
     def column(self, key: str) -> pd.Series[Any]:
         """Return a metadata key's values by id, one per row, missing where a record has none."""
         with self._lock:
-            known = self._columns.get(key)
+            columns = self._columns
+            known = columns.get(key)
         if known is not None:
             return known
         frame = self._collection.columns([key])
         # A key that looks like one of our columns stands under another name in frames; there is one column either way.
         values = frame.iloc[:, 0] if frame.shape[1] else _nothing(frame)
         column = values.reindex(self.ids)
+        # Into those of before: if they were forgotten since, what was read is forgotten with them.
         with self._lock:
-            if len(self._columns) >= _KEPT:
-                self._columns.pop(next(iter(self._columns)))
-            self._columns[key] = column
+            if len(columns) >= _KEPT:
+                columns.pop(next(iter(columns)))
+            columns[key] = column
         return column
 
     def forget_columns(self) -> None:
         """Read columns anew when they are next asked for."""
         with self._lock:
-            self._columns.clear()
+            self._columns = {}
 
     def chosen(self, ids: object = None, mask: object = None, where: Any = None, where_document: Any = None) -> Rows:
         """Return the rows that one of `ids`, `mask` and a filter means.

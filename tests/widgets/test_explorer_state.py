@@ -11,6 +11,7 @@ import pytest
 import chroma_nb
 from chroma_nb.errors import ChromaError, InvalidArgumentError
 from chroma_nb.widgets import mapmaking
+from chroma_nb.widgets.events import PLACE
 from chroma_nb.widgets.explorer import Explorer
 from tests.widgets.explored import emptied, filled, records
 
@@ -207,6 +208,40 @@ def test_new_records_are_placed_without_moving_the_others(explorer: Explorer, co
     explorer.refresh(fit_again=True)
     assert explorer.wait(WAIT)
     assert not explorer.coordinates["approximate"].any()
+
+
+def test_the_page_takes_in_new_records(explorer: Explorer, collection: Any) -> None:
+    explorer.collection.add(["new"], embeddings=[collection.get(ids=["r0"], include=["embeddings"])["embedding"]["r0"]])
+    explorer.page.map._answers()["action"]({"name": PLACE}, [])
+    explorer.page._events.wait()
+    assert explorer.wait(WAIT)
+    assert "new" in explorer.coordinates.index
+    assert not explorer.is_stale()
+
+
+def test_a_run_without_a_query_shows_what_matches_or_all(explorer: Explorer) -> None:
+    explorer.page.builder.run()
+    assert explorer.page.views.chosen == "all"
+    explorer.where = {"topic": "rain"}
+    explorer.page.views._answers()["choose"]({"name": "all"}, [])
+    explorer.page.builder.run()
+    assert explorer.page.views.chosen == "matches"
+
+
+def test_a_column_that_was_being_read_when_all_were_forgotten_is_read_again(explorer: Explorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    points = explorer.points
+    columns = points._collection.columns
+
+    def written_meanwhile(keys: Any) -> pd.DataFrame:
+        frame: pd.DataFrame = columns(keys)
+        points._collection.update(["r0"], metadatas=[{"year": 3000}])
+        points.forget_columns()
+        return frame
+
+    monkeypatch.setattr(points._collection, "columns", written_meanwhile)
+    assert points.column("year")["r0"] != 3000
+    monkeypatch.undo()
+    assert points.column("year")["r0"] == 3000
 
 
 def test_deleted_records_leave_the_map_and_the_selection(explorer: Explorer, collection: Any) -> None:

@@ -1,6 +1,6 @@
 // The panel for one record. The kernel has the record; texts and pictures come when they are wanted.
 
-import { Channel, el, followTheme, keepKeys, newest } from "./common.js";
+import { Channel, el, followTheme, keepKeys, newest, shown } from "./common.js";
 import { heading, metadata, neighbours, text } from "./detail_parts.js";
 
 const PICTURE = /^image\/(png|jpeg|gif|webp|avif)$/;
@@ -11,7 +11,7 @@ function render({ model, el: place }) {
   const body = el("div", { class: "cnb-detail-body" });
   const problem = el("div", { class: "cnb-error cnb-text cnb-detail-problem", role: "alert" });
   const root = el("div", { class: "cnb cnb-detail", role: "region", "aria-label": "Record" }, problem, body);
-  let shown = { id: null, expanded: false, text: null };
+  let last = { id: null, expanded: false, text: null };
   let address = null;
   let version;
 
@@ -20,7 +20,7 @@ function render({ model, el: place }) {
   }
 
   function failed(error) {
-    problem.textContent = error.message;
+    problem.textContent = shown(error.message);
   }
 
   async function tell(kind, content) {
@@ -46,14 +46,14 @@ function render({ model, el: place }) {
   }
 
   function record({ record: data, actions, filters }) {
-    const same = data.id === shown.id;
+    const same = data.id === last.id;
     const asked = version;
-    const before = { ...shown, root: root.scrollTop, text: shown.text?.body?.scrollTop ?? 0 };
+    const before = { ...last, root: root.scrollTop, text: last.text?.body?.scrollTop ?? 0 };
     const about = (kind, content = {}) => tell(kind, { version: asked, ...content });
     const copy = async (what) => (await about("text", what))?.text;
     const whole = async () => {
       const all = await copy({ what: "document" });
-      if (all !== undefined) shown.expanded = true;
+      if (all !== undefined) last.expanded = true;
       return all;
     };
     const document = text(data, whole, copy);
@@ -69,7 +69,7 @@ function render({ model, el: place }) {
       neighbours(data.neighbours, (at) => about("open", { place: at })),
     ];
     body.replaceChildren(...parts.filter(Boolean));
-    shown = { id: data.id, expanded: same && before.expanded, text: document };
+    last = { id: data.id, expanded: same && before.expanded, text: document };
     if (picture) paint(picture, about, data.id);
     else forget();
     root.scrollTop = same ? before.root : 0;
@@ -81,7 +81,7 @@ function render({ model, el: place }) {
     if (!answer || !PICTURE.test(answer.type)) return;
     const image = document.createElement("img");
     const next = URL.createObjectURL(new Blob([answer.arrays.image], { type: answer.type }));
-    image.alt = `Picture of ${id}`;
+    image.alt = shown(`Picture of ${id}`);
     image.onerror = () => frame.replaceChildren(el("span", { class: "cnb-muted" }, "This browser cannot show the picture"));
     image.src = next;
     frame.replaceChildren(image);

@@ -1,6 +1,6 @@
 // The panel of the selection: what is selected, and what can be done with it. The kernel's half is chroma_nb/widgets/selection.py.
 
-import { Channel, el, followTheme, icon, keepKeys } from "./common.js";
+import { Channel, el, followTheme, icon, keepKeys, shown } from "./common.js";
 
 const FILES = [
   ["csv", "CSV"],
@@ -16,7 +16,7 @@ function panel(root, channel) {
   const count = el("div", { class: "cnb-selection-count" });
   const said = el("div", { class: "cnb-selection-said cnb-muted", role: "status", "aria-live": "polite" });
   const names = el("div", { class: "cnb-row" });
-  const keys = el("datalist", { id: `cnb-keys-${crypto.randomUUID()}` });
+  const keys = el("datalist", { id: `cnb-keys-${crypto.getRandomValues(new Uint32Array(2)).join("-")}` });
   const name = el("input", { placeholder: "name of this selection", "aria-label": "name of this selection" });
   const key = el("input", { placeholder: "key", "aria-label": "metadata key to write", list: keys.id });
   const value = el("input", { placeholder: "value", "aria-label": "value to write" });
@@ -25,11 +25,11 @@ function panel(root, channel) {
   async function act(what, ...given) {
     said.classList.remove("cnb-error");
     try {
-      said.textContent = (await channel.ask("act", { what, given })).said;
+      said.textContent = shown((await channel.ask("act", { what, given })).said);
       return true;
     } catch (error) {
       said.classList.add("cnb-error");
-      said.textContent = error.message;
+      said.textContent = shown(error.message);
       return false;
     }
   }

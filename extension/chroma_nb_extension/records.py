@@ -26,6 +26,8 @@ SCHEMA: Final = 1
 KERNEL_ID: Final = r"[0-9A-Za-z_]{1,40}(?:-[0-9A-Za-z_]{1,40}){4}"
 """What Jupyter takes for a kernel's id; it becomes part of a file name, so nothing else is tried."""
 _MOST = 1 << 16
+_SOCKET_FOLDER = "cnb-"
+"""How the folders begin that kernels make for their sockets."""
 _LOOPBACK: Final = ("127.0.0.1", "::1")
 _FOREIGN = 0o077
 _NAME = re.compile(rf"kernel-{KERNEL_ID}\.json|server-[0-9]{{1,10}}\.json")
@@ -106,13 +108,18 @@ class Records:
         return record
 
     def forget_dead(self, known: Iterable[str]) -> None:
-        """Delete records of processes that are no more; those of the kernels in `known` stay, to tell what became of them."""
+        """Delete records of processes that are no more, and the sockets they name.
+
+        Those of the kernels in `known` stay, to tell what became of them.
+        """
         kept = {f"kernel-{kernel_id}.json" for kernel_id in known}
         with contextlib.suppress(OSError):
             for path in self.folder.iterdir():
-                if _NAME.fullmatch(path.name) and path.name not in kept and _is_of_the_dead(path):
+                said = _said_by_the_dead(path) if _NAME.fullmatch(path.name) and path.name not in kept else None
+                if said is not None:
                     with contextlib.suppress(OSError):
                         path.unlink()
+                    _remove_socket(said.get("socket"))
 
     def announce(self, url: str, base_url: str, version: str) -> None:
         """Write down that this server is here; kernels look for it when they start to serve.
@@ -158,13 +165,24 @@ def _read(path: Path) -> bytes:
     return content
 
 
-def _is_of_the_dead(path: Path) -> bool:
+def _said_by_the_dead(path: Path) -> dict[str, Any] | None:
     try:
-        said = json.loads(_read(path))
+        said: dict[str, Any] = json.loads(_read(path))
         # Machines may share a runtime directory, and a process id means another process on each.
-        return said["machine"] == platform.node() and not check_pid(int(said["pid"]))
-    except (OSError, UnfitRecordError, ValueError, TypeError, KeyError):
-        return False
+        return said if said["machine"] == platform.node() and not check_pid(int(said["pid"])) else None
+    except (OSError, UnfitRecordError, ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
+def _remove_socket(said: Any) -> None:
+    """Remove a socket that a kernel has left behind, and the folder that it made for it."""
+    path = Path(said) if isinstance(said, str) else None
+    if path is None or not path.parent.name.startswith(_SOCKET_FOLDER):
+        return
+    with contextlib.suppress(OSError, UnfitRecordError, ValueError):
+        _check_socket(said)
+        path.unlink()
+        path.parent.rmdir()
 
 
 # Not through a link, and not waiting for a pipe's other end. Neither exists on Windows.
@@ -197,7 +215,7 @@ def _check_socket(path: str) -> None:
 def _parsed(content: bytes) -> Record:
     try:
         given = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise UnfitRecordError("it is not JSON") from None
     if not isinstance(given, dict) or given.get("schema") != SCHEMA:
         raise UnfitRecordError(f"its schema is not {SCHEMA}; kernel and server have versions of chroma_nb that are too far apart")

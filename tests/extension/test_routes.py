@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+import socket
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -198,6 +201,13 @@ def _idle(jupyter: Jupyter, kernel: Kernel) -> bool:
 
 def test_records_of_the_dead_are_removed_and_others_stay(jupyter: Jupyter) -> None:
     dead = 2**22 + 5
+    left, foreign = Path(tempfile.mkdtemp(prefix="cnb-")), Path(tempfile.mkdtemp())
+    sockets = []
+    for number, folder in enumerate((left, foreign)):
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind(str(folder / "s"))
+        address = {"socket": str(folder / "s"), "host": None, "port": None}
+        sockets.append(write_record(jupyter.runtime, content_of_record(f"a-a-a-{number}-socket", pid=dead, **address)))
     gone = write_record(jupyter.runtime, content_of_record("a-a-a-a-dead", pid=dead))
     server = write_record(jupyter.runtime, {"schema": 1, "pid": dead, "machine": content_of_record("x")["machine"]}, f"server-{dead}.json")
     elsewhere = write_record(jupyter.runtime, content_of_record("a-a-a-a-elsewhere", pid=dead, machine="another"))
@@ -205,3 +215,5 @@ def test_records_of_the_dead_are_removed_and_others_stay(jupyter: Jupyter) -> No
     stranger = write_record(jupyter.runtime, b"{}", "notes.json")
     jupyter.ask("GET", "chroma-nb/servers").raise_for_status()
     assert [path.exists() for path in (gone, server, elsewhere, living, stranger)] == [False, False, True, True, True]
+    assert [path.exists() for path in (*sockets, left, foreign / "s")] == [False, False, False, True]
+    shutil.rmtree(foreign)

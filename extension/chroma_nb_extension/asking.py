@@ -83,7 +83,7 @@ class Search:
         if self.where:
             try:
                 asked["where"] = json.loads(self.where)
-            except ValueError:
+            except (ValueError, RecursionError):
                 raise Refused(
                     400, 'the metadata filter is not JSON; write one such as {"topic": "news"} or {"year": {"$gte": 2020}}'
                 ) from None
@@ -153,7 +153,7 @@ class Asking:
             raise Refused(
                 504, f"the kernel did not answer within {_SECONDS:g} seconds; it may be busy, try again when its cell has ended"
             ) from None
-        except ValueError:
+        except (ValueError, RecursionError):
             raise Refused(502, "the kernel's answer is not JSON") from None
         if status >= 400:
             message = answer.get("message") if isinstance(answer, dict) else None

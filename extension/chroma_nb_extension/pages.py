@@ -11,6 +11,7 @@ import asyncio
 import json
 import secrets
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -47,16 +48,15 @@ class Card:
 class Page(Discreet):
     """What the pages have in common."""
 
-    def prepare(self) -> Any:  # type: ignore[override]
-        """Draw the number that the page's own style and script carry, and nobody else's can."""
-        self._nonce = secrets.token_urlsafe(16)
-        self.set_header("Content-Security-Policy", self.content_security_policy)
-        return super().prepare()
+    @cached_property
+    def nonce(self) -> str:
+        """What the page's own style and script carry, and nobody else's can."""
+        return secrets.token_urlsafe(16)
 
     @property
     def content_security_policy(self) -> str:
         """Nothing but the page's own style and script, and nowhere but in Jupyter's own frames."""
-        own = f"'nonce-{getattr(self, '_nonce', '')}'"
+        own = f"'nonce-{self.nonce}'"
         return f"default-src 'none'; style-src {own}; script-src {own}; form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
 
     @web.authenticated
@@ -69,15 +69,13 @@ class Page(Discreet):
         self.set_header("Content-Type", "text/html; charset=utf-8")
         self.set_header("Cache-Control", "no-store")
         self.set_header("Referrer-Policy", "same-origin")
-        shared = {"nonce": self._nonce, "base_url": self.base_url, "home": self.home, "how": HOW_TO_SERVE, "origin": self.origin}
+        shared = {"nonce": self.nonce, "base_url": self.base_url, "home": self.home, "how": HOW_TO_SERVE, "origin": self.origin}
         self.finish(self.extension.templates.get_template(template).render(**shared, **values))
 
     def write_error(self, status_code: int, **details: Any) -> None:
         """Show what went wrong."""
         error = details.get("exc_info", (None, None))[1]
         message = error.message if isinstance(error, Refused) else ""
-        if not hasattr(self, "_nonce"):
-            self._nonce = secrets.token_urlsafe(16)
         self.show("problem.html", status=status_code, reason=self._reason, message=message)
 
     @property

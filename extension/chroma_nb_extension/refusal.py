@@ -9,6 +9,8 @@ from typing import Final
 
 from tornado import web
 
+from chroma_nb_extension.visible import visible
+
 _NAMES: Final = {
     400: "InvalidArgumentError",
     403: "AuthorizationError",
@@ -31,11 +33,11 @@ class Refused(web.HTTPError):
     status
         Of the reply.
     message
-        Why, and the way out; shown to the client and logged.
+        Why, and the way out; shown to the client, and logged in one line, for it may name what somebody else has thought up.
     """
 
     def __init__(self, status: int, message: str) -> None:
-        super().__init__(status, message)
+        super().__init__(status, visible(" ".join(message.split())))
         self.message = message
 
 

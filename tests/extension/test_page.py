@@ -66,8 +66,8 @@ def served(jupyter: Jupyter) -> Kernel:
     return made
 
 
-def page(jupyter: Jupyter, path: str, status: int = 200) -> Reader:
-    response = jupyter.ask("GET", f"chroma-nb/{path}")
+def page(jupyter: Jupyter, path: str, status: int = 200, method: str = "GET") -> Reader:
+    response = jupyter.ask(method, f"chroma-nb/{path}")
     assert response.status_code == status
     assert response.headers["content-type"].startswith("text/html")
     policy = dict(each.strip().partition(" ")[::2] for each in response.headers["content-security-policy"].split(";"))
@@ -159,7 +159,8 @@ def test_records_are_found(jupyter: Jupyter, served: Kernel, query: dict[str, st
 
 
 @pytest.mark.parametrize(
-    ("where", "said"), [("{", "is not JSON"), ('{"n": {"$foo": 1}}', "unknown operator"), ("[]", "where"), ("7", "where")]
+    ("where", "said"),
+    [("{", "is not JSON"), ("[" * 5000, "is not JSON"), ('{"n": {"$foo": 1}}', "unknown operator"), ("[]", "where"), ("7", "where")],
 )
 def test_a_filter_that_is_none_is_explained(jupyter: Jupyter, served: Kernel, where: str, said: str) -> None:
     assert said in page(jupyter, table(served, where=where)).text
@@ -175,11 +176,18 @@ def test_hostile_text_is_text(jupyter: Jupyter, served: Kernel) -> None:
     assert SHOWN in found.text
 
 
+def test_what_is_asked_for_writes_no_lines_into_the_log(jupyter: Jupyter) -> None:
+    page(jupyter, "ui/collection?kernel=first%0aforged%0d%e2%80%aeline&name=x", 404)
+    assert "kernel first forged \\u202eline does not run here" in jupyter.log
+
+
 def test_what_is_not_there_is_said(jupyter: Jupyter, served: Kernel) -> None:
     assert "does not exist" in page(jupyter, table(served, name="none"), 404).text
     assert "[none] not found" in page(jupyter, table(served, database="none"), 404).text
     assert "does not run here" in page(jupyter, "ui/collection?kernel=x&name=y", 404).text
     page(jupyter, "ui/collection", 400)
+    for method in ("POST", "TRACE"):
+        assert "Method Not Allowed" in page(jupyter, "ui", 405, method).text
     assert "Add some in the notebook" in page(jupyter, table(served, name="empty")).text
 
 

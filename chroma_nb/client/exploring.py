@@ -196,7 +196,7 @@ class ExploringVerbs(CollectionSteps, Sync):
         from chroma_nb.widgets.request import Connection
 
         info, client = self._info, self._client
-        backend = getattr(client._execute, "__self__", None)
+        backend = getattr(client._access.backend, "__self__", None)
         folder = getattr(backend, "folder", self)  # a backend without the attribute is no store in this process
         kind: Literal["memory", "folder", "server", "other"] = "other"
         place = client._place

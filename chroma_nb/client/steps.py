@@ -22,6 +22,7 @@ from chroma_nb.dialect import Dialect
 from chroma_nb.errors import (
     AuthorizationError,
     BulkUpsertError,
+    ClosedError,
     EmbeddingFunctionConflictError,
     InvalidArgumentError,
     InvalidTypeError,
@@ -303,6 +304,27 @@ def _without_selves(found: QueryResult, names: list[str], n_results: int) -> Que
     return QueryResult(records, lengths, None if found.distances is None else found.distances[places])
 
 
+class Access:
+    """A client's way to its backend, which ends with the client, also while others use the same backend. Its collections share it."""
+
+    def __init__(self, backend: Callable[[ops.Op[Any]], Any], place: str) -> None:
+        self.backend = backend
+        self.closed = False
+        self._place = place
+
+    def execute(self, op: ops.Op[Any]) -> Any:
+        """Carry an operation out.
+
+        Raises
+        ------
+        ClosedError
+            The client has been closed.
+        """
+        if self.closed:
+            raise ClosedError(f"the client of {self._place} is closed; make a new one")
+        return self.backend(op)
+
+
 class ClientSteps:
     """What the clients of all facades do: tenants, databases, collections.
 
@@ -330,7 +352,8 @@ class ClientSteps:
         allow_reset: bool = False,
         release: Callable[[], Any] | None = None,
     ) -> None:
-        self._execute = execute
+        self._access = Access(execute, place)
+        self._execute = self._access.execute
         self.tenant = scope_name(tenant, "tenant")
         self.database = scope_name(database, "database")
         self._place = place
@@ -420,6 +443,7 @@ class ClientSteps:
 
     def _close(self) -> Any:
         """Give the backend up; what doing so returns is to be awaited by asynchronous clients."""
+        self._access.closed = True
         release, self._release = self._release, None
         return None if release is None else release()
 

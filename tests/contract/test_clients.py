@@ -273,6 +273,16 @@ def test_closing_twice_is_safe_and_closed_is_closed(backend: Backend) -> None:
         client.heartbeat()
 
 
+def test_a_closed_client_is_closed_whoever_else_has_the_store_open(backend: Backend) -> None:
+    first, second = backend.client(), backend.client()
+    collection = first.create_collection("docs", embedding_function=None)
+    first.close()
+    for call in (first.heartbeat, collection.count):
+        with pytest.raises(ClosedError, match="closed; make a new one"):
+            call()
+    assert second.count_collections() == 1
+
+
 def test_a_store_stays_open_for_its_other_clients(backend: Backend) -> None:
     with backend.client() as first:
         first.create_collection("docs", embedding_function=None)

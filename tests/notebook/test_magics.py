@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import builtins
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,6 +57,10 @@ def notebook(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     config.InteractiveShell.colors = "nocolor"
     # A shell takes the display hook for itself, and what Python calls the main module.
     monkeypatch.setattr(sys, "displayhook", sys.displayhook)
+    # Examples in docstrings leave their last value there, and a shell then keeps its hands off its own.
+    monkeypatch.delattr(builtins, "_", raising=False)
+    with chroma_nb.EphemeralClient(allow_reset=True) as client:
+        client.reset()
     shell = InteractiveShell(config=config)
     made = Notebook(shell, capsys)
     made.run("%load_ext chroma_nb")

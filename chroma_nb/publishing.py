@@ -23,8 +23,8 @@ from chroma_nb.jupyter.record import SOCKET_FOLDER, Record, sweep
 
 _LOG = logging.getLogger("chroma_nb.http")
 _LOOPBACK = {"127.0.0.1": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::1": "::1", "::": "::1"}  # noqa: S104 - compared, not bound
-_SHORTEST = 16
-"""Characters of a token below which the server extension takes it for guessable."""
+_SHORTEST, _LONGEST = 16, 512
+"""Characters of a token that the server extension takes: with fewer it could be guessed."""
 _NO_EXTENSION = (
     "Only programs of this machine reach it. To reach it through Jupyter's own address, run 'pip install chroma-nb' in the environment"
     " of the Jupyter server, restart that server, and serve again."
@@ -116,8 +116,8 @@ def _obstacle(server: Server) -> str:
     """Return what keeps Jupyter from forwarding to a server; nothing when it can."""
     if server.socket_path is None and server.host not in _LOOPBACK:
         return f"Jupyter does not forward to {server.host}, only to addresses of this machine."
-    if server.secret is not None and len(server.secret) < _SHORTEST:
-        return f"Jupyter does not forward to servers whose token is shorter than {_SHORTEST} characters."
+    if server.secret is not None and not _SHORTEST <= len(server.secret) <= _LONGEST:
+        return f"Jupyter does not forward to servers whose token is shorter than {_SHORTEST} characters, or longer than {_LONGEST}."
     return ""
 
 

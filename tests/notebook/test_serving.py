@@ -86,8 +86,9 @@ class TestListening:
         assert httpx.get(f"{value(kernel, 'server.local_url')}/{TENANT}").status_code == 200
         assert kernel.jupyter.ask("GET", f"chroma-nb/k/{kernel.id}/{TENANT}").status_code == 200
 
-    def test_with_a_token_that_can_be_guessed_is_not_announced(self, kernel: Kernel) -> None:
-        serve(kernel, "token='short'")
+    @pytest.mark.parametrize("token", ["short", "long" * 200])
+    def test_with_a_token_that_jupyter_does_not_take_is_not_announced(self, kernel: Kernel, token: str) -> None:
+        serve(kernel, f"token={token!r}")
         assert record_of(kernel) is None
         assert "shorter than 16 characters" in kernel.run("server.advice")
         assert value(kernel, "server.url == server.local_url")

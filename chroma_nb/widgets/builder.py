@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -100,6 +100,7 @@ class QueryBuilder(Together, ipywidgets.VBox):  # type: ignore[misc]  # ipywidge
         self._suggestions = Suggestions(self._counts)
         self._history: deque[Asked] = deque(maxlen=_KEPT)
         self._runs, self._latest = itertools.count(1), 0
+        self._ran: Request | None = None
         self._on_run: list[Callable[[QueryBuilder], object]] = []
         first = self._changed(self._question, **asked)
         super().__init__()
@@ -162,6 +163,20 @@ class QueryBuilder(Together, ipywidgets.VBox):  # type: ignore[misc]  # ipywidge
         for call in list(self._on_run):
             call(self)
         return frame
+
+    def nearest(self, n_results: int, include: Sequence[str]) -> pd.DataFrame:
+        """Ask the query of the last run once more, for another number of results and other columns; the page shows nothing of it.
+
+        Raises
+        ------
+        InvalidArgumentError
+            There was none that ranks records.
+        """
+        with self._lock:
+            ran = self._ran
+        if ran is None or not ran.is_query:
+            raise InvalidArgumentError("nearest: nothing was asked that ranks records; run a query first")
+        return answer(self._source, replace(ran, n_results=asking.whole(n_results, "n_results"), include=asking.included(include)))
 
     def on_run(self, call: Callable[[QueryBuilder], object]) -> None:
         """Call ``call(builder)`` after each run, when ``frame`` has its results."""
@@ -304,7 +319,7 @@ class QueryBuilder(Together, ipywidgets.VBox):  # type: ignore[misc]  # ipywidge
         with self._lock:
             if number < self._latest:
                 return
-            self._latest = number
+            self._latest, self._ran = number, request
             if self._history and self._history[0].words == words:
                 self._history.popleft()
             self._history.appendleft(Asked(question, words, len(frame)))

@@ -172,7 +172,7 @@ class Events:
     def _ran(self, builder: Any) -> None:
         explorer = self._explorer
         if builder.frame is not None and "distance" in builder.frame.columns:
-            explorer.take_hits(builder.frame)
+            explorer.take_hits(builder.frame, asked=builder.nearest)
         else:
             filtered = explorer.where is not None or explorer.where_document is not None
             self._page.show_view("matches" if filtered else "all")

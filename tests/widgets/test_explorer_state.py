@@ -228,6 +228,20 @@ def test_a_run_without_a_query_shows_what_matches_or_all(explorer: Explorer) -> 
     assert explorer.page.views.chosen == "matches"
 
 
+def test_colours_follow_the_distance_to_what_the_builder_asks(explorer: Explorer) -> None:
+    explorer.color = "distance"
+    explorer.ask("rain and snow")
+    expected = explorer.color_values()
+    assert expected is not None
+    explorer.forget()
+    assert explorer.color_values() is None
+    explorer.page.builder.set(query="rain and snow", n_results=3)
+    assert len(explorer.page.builder.run()) == 3
+    found = explorer.color_values()
+    assert found is not None
+    pd.testing.assert_series_equal(found, expected)
+
+
 def test_a_column_that_was_being_read_when_all_were_forgotten_is_read_again(explorer: Explorer, monkeypatch: pytest.MonkeyPatch) -> None:
     points = explorer.points
     columns = points._collection.columns

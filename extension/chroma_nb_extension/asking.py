@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
-from chroma_nb_extension.exchange import Ask, Body
+from chroma_nb_extension.exchange import Ask, Body, BrokenError, SilentError
 from chroma_nb_extension.records import Record
 from chroma_nb_extension.refusal import Refused
-from chroma_nb_extension.upstream import Upstreams
+from chroma_nb_extension.upstream import Upstreams, refused
 
 PAGE: Final = 25
 """Records on one page of the table."""
@@ -153,6 +153,8 @@ class Asking:
             raise Refused(
                 504, f"the kernel did not answer within {_SECONDS:g} seconds; it may be busy, try again when its cell has ended"
             ) from None
+        except (BrokenError, SilentError) as error:
+            raise refused(error, self._record.kernel_id) from error
         except (ValueError, RecursionError):
             raise Refused(502, "the kernel's answer is not JSON") from None
         if status >= 400:

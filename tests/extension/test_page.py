@@ -197,6 +197,15 @@ def test_a_server_that_talks_nonsense_is_shown_as_such(jupyter: Jupyter, kernel:
     kernel.shutdown()
 
 
+def test_a_server_that_breaks_off_is_shown_as_such(jupyter: Jupyter) -> None:
+    broken = jupyter.kernel("broken.ipynb")
+    broken.run(f"{SERVE}\nfrom tests.extension import upstream as module; module._Handler._tenants = module._Handler._cut")
+    found = page(jupyter, "ui")
+    assert "broken.ipynb" in found.text
+    assert "broke the connection off" in found.text
+    broken.shutdown()
+
+
 def test_a_kernel_that_is_gone_says_what_to_do(jupyter: Jupyter) -> None:
     killed = jupyter.kernel("killed.ipynb")
     killed.run(SERVE)

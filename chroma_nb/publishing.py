@@ -29,6 +29,10 @@ _NO_EXTENSION = (
     "Only programs of this machine reach it. To reach it through Jupyter's own address, run 'pip install chroma-nb' in the environment"
     " of the Jupyter server, restart that server, and serve again."
 )
+_UNKNOWN_PROGRAMS = (
+    "This Jupyter server has no token, and without one it lets no program query or write. Start it with a token, or run"
+    " chroma_nb.serve(port=0) and take local_url and local_headers of the server."
+)
 
 
 @dataclass(frozen=True)
@@ -143,6 +147,8 @@ def _take_place(entry: _Announced) -> None:
         server.advice = f"Programs of this machine reach it at {near} too."
     else:
         server.advice = f"On other machines: the address that the browser shows for Jupyter, up to its first slash, and then {behind}"
+    if home.token() is None:
+        server.advice = f"{_UNKNOWN_PROGRAMS} {server.advice}"
 
 
 def _displace(server: Server, place: str) -> None:

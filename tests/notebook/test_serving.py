@@ -302,6 +302,18 @@ class TestElsewhere:
             assert "pip install chroma-nb" in shown
             assert value(kernel, "chroma_nb.HttpClient(server.url, headers=server.headers).count_collections()") == 0
 
+    def test_where_jupyter_has_no_token(self, tmp_path: Path) -> None:
+        with Jupyter.started(tmp_path, config={"IdentityProvider": {"token": ""}}) as jupyter:
+            jupyter._client.headers.update({"Cookie": "_xsrf=ab", "X-XSRFToken": "ab"})  # what its own pages send
+            kernel = jupyter.kernel()
+            serve(kernel, "port=0")
+            assert kernel.run("server.advice").startswith("'This Jupyter server has no token")
+            made = {"name": "made"}
+            refused = httpx.post(f"{value(kernel, 'server.url')}/api/v2/tenants", json=made, headers=value(kernel, "server.headers"))
+            assert refused.status_code == 403
+            near, headers = value(kernel, "[server.local_url, server.local_headers]")
+            httpx.post(f"{near}/api/v2/tenants", json=made, headers=headers).raise_for_status()
+
     def test_where_records_cannot_be_private(self, kernel: Kernel, jupyter: Jupyter, tmp_path: Path) -> None:
         folder = jupyter.runtime / "chroma_nb"
         kept = folder.rename(tmp_path / "kept")

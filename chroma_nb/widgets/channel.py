@@ -10,7 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import anywidget
 import numpy as np
@@ -22,6 +22,8 @@ from chroma_nb.widgets import assets
 _LOG = logging.getLogger("chroma_nb.widgets")
 
 Content: TypeAlias = Mapping[str, Any]
+Mode: TypeAlias = Literal["replace", "add", "remove"]
+"""What a selection does to the one before."""
 Answerer: TypeAlias = "Callable[[Content, Sequence[memoryview]], Content | Packed | None]"
 
 

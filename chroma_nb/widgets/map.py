@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final
 
 import numpy as np
 import traitlets
@@ -19,7 +19,7 @@ from chroma_nb import html
 from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.viz.color import Coloring
 from chroma_nb.widgets import map_picture
-from chroma_nb.widgets.channel import Answerer, Content, Packed, Talking
+from chroma_nb.widgets.channel import Answerer, Content, Mode, Packed, Talking
 from chroma_nb.widgets.map_cloud import Cloud, Rows, View, numbers_of, rows_of
 from chroma_nb.widgets.map_colors import painted, plain
 from chroma_nb.widgets.map_parts import ALIGNED, OTHERS, Control, Drawing, Query, Shown, spot_of
@@ -27,8 +27,6 @@ from chroma_nb.widgets.map_parts import ALIGNED, OTHERS, Control, Drawing, Query
 __all__ = ["Control", "MapWidget", "Mode", "Shown"]
 
 _LOG = logging.getLogger("chroma_nb.widgets")
-
-Mode: TypeAlias = Literal["replace", "add", "remove"]
 
 TEXT_LENGTH: Final = 300
 LINES: Final = 12

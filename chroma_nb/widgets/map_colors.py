@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.viz.color import MISSING_COLOR, PALETTE, SCALE, Coloring, date_ticks
 from chroma_nb.viz.raster import ramp, rgb
+from chroma_nb.widgets.map_cloud import Rows
 
 STEPS: Final = 256
 """Colours of a scale, as many as eight bits tell apart."""
@@ -24,8 +25,6 @@ MOST_GROUPS: Final = 2048
 """As many colours as every graphics card holds in one row of a texture."""
 
 NAME_LENGTH: Final = 200
-
-Rows = NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chroma_nb.errors import InvalidArgumentError, InvalidTypeError
+from chroma_nb.widgets.map_cloud import Rows
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Rows = NDArray[np.intp]
+__all__ = ["Places", "Points", "Rows", "ids_in"]
+
 Places = NDArray[np.float32]
 
 _KEPT = 32

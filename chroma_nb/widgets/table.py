@@ -7,19 +7,18 @@ rows come from in `chroma_nb.widgets.sources`, drawing in ``static/table*.js``. 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import traitlets
 
 from chroma_nb import html
 from chroma_nb.errors import ChromaError, InvalidArgumentError
 from chroma_nb.widgets import cells
-from chroma_nb.widgets.channel import Answerer, Content, Talking
+from chroma_nb.widgets.channel import Answerer, Content, Mode, Talking
 from chroma_nb.widgets.sources import Column, FrameSource, Sort, Source
 
 __all__ = ["Column", "FrameSource", "Mode", "Source", "TableWidget"]
 
-Mode: TypeAlias = Literal["replace", "add", "remove"]
 Row: TypeAlias = Sequence[object]
 Call = TypeVar("Call", bound=Callable[..., object])
 

@@ -17,7 +17,7 @@ import pytest
 from comm.base_comm import BaseComm
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 WEBGL = [
     *(
@@ -32,6 +32,8 @@ WEBGL = [
 ]
 PAGE = """<!doctype html><meta charset=utf-8><title>widget</title>
 <body style="margin:16px;background:var(--page);--page:#fff"><div id="root"></div></body>"""
+_STEP, _PATIENCE = 20, 500
+"""Milliseconds between two looks, and looks before one gives up."""
 HOST = (Path(__file__).parent / "host.js").read_text("utf-8")
 
 
@@ -105,6 +107,14 @@ class Bridge:
     def theme(self, name: str) -> None:
         """Make the page "light" or "dark", as JupyterLab does."""
         self.page.evaluate("(light) => window.theme(light)", name == "light")
+
+    def until(self, happened: Callable[[], bool]) -> None:
+        """Let the page go on until it has made the kernel do something."""
+        for _ in range(_PATIENCE):
+            if happened():
+                return
+            self.page.wait_for_timeout(_STEP)
+        pytest.fail("the page did not do it")
 
     def _to_kernel(self, model: str, data: Any, buffers: list[str]) -> list[Any]:
         parts = [memoryview(base64.b64decode(part)) for part in buffers]

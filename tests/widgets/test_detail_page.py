@@ -63,7 +63,7 @@ def test_values_filter_and_copy_and_neighbours_open(bridge: Bridge) -> None:
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     page.locator(".cnb-detail-near").last.click()
-    page.wait_for_timeout(100)
+    bridge.until(lambda: len(heard) == 4)
     assert heard == [("like", "a"), ("year", 2024), ("score", 0.1 + 0.2), "c"]
     assert page.locator(".cnb-detail-place").inner_text() == "rank 2, distance 0.25"
 

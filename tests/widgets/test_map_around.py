@@ -49,7 +49,7 @@ def test_controls_tell_and_follow(shown: MapPage) -> None:
     control.nth(3).click()
     control.nth(0).fill("which?")
     control.nth(0).press("Enter")
-    shown.page.wait_for_timeout(100)
+    shown.bridge.until(lambda: len(heard) == 5)
     assert heard == [("color", "year"), ("deep", True), ("deep", False), ("save", None), ("ask", "which?")]
 
     shown.widget.set_control("color", None)
@@ -89,7 +89,7 @@ def test_status_progress_details_and_news(shown: MapPage) -> None:
 
     shown.widget.set_stale("12 records are new", "Place them")
     shown.root.get_by_role("button", name="Place them").click()
-    shown.page.wait_for_timeout(100)
+    shown.bridge.until(lambda: bool(acted))
     assert acted == ["Place them"]
     shown.widget.set_stale(None)
     shown.root.locator(".cnb-map-stale").wait_for(state="hidden")
@@ -112,7 +112,7 @@ def test_height_and_density_are_state_of_the_widget(shown: MapPage) -> None:
     shown.page.mouse.down()
     shown.page.mouse.move(middle[0], middle[1] + 90)
     shown.page.mouse.up()
-    shown.page.wait_for_timeout(100)
+    shown.bridge.until(lambda: shown.widget.height == 490)
     assert shown.widget.height == shown.box["height"] == 490
     shown.widget.height = 300
     shown.page.wait_for_function("document.querySelector('.cnb-map-stage').clientHeight === 300")

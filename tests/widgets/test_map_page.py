@@ -215,7 +215,7 @@ def test_hovering_asks_once_and_clicking_tells(five: MapPage) -> None:
     with five.holding("Shift"):
         five.click(tuple(pixels[0]))
     five.click((pixels[4][0] + 60, pixels[4][1]))
-    five.page.wait_for_timeout(100)
+    five.bridge.until(lambda: len(clicked) == 3)
     assert clicked == [(3, set()), (0, {"shift"}), (None, set())]
 
 

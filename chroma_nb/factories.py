@@ -78,7 +78,10 @@ def _folder(path: str | os.PathLike[str]) -> Path:
         raise InvalidTypeError(f"path: expected the folder of the store as str or Path, got {type(path).__name__}")
     if "\0" in str(path):
         raise InvalidArgumentError("path: has a NUL character, which no file system takes")
-    return Path(os.fspath(path)).expanduser().resolve()
+    try:
+        return Path(os.fspath(path)).expanduser().resolve()
+    except (RuntimeError, OSError) as error:  # a home of nobody, links in a circle
+        raise InvalidArgumentError(f"path: {str(path)[:80]!r} leads to no folder: {error}; write it out, from / on") from None
 
 
 def _release(key: str, engine: Engine) -> None:

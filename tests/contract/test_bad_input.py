@@ -328,7 +328,7 @@ def test_bad_names_of_tenants_and_databases(backend: Backend, name: Any) -> None
     assert (admin.list_tenants(), admin.list_databases()) == before
 
 
-@pytest.mark.parametrize("path", [5, b"x", "", "a\0b", ["x"]], ids=repr)
+@pytest.mark.parametrize("path", [5, b"x", "", "a\0b", ["x"], "~nobody-of-this-name/x"], ids=repr)
 def test_bad_paths(path: Any) -> None:
     check(lambda: chroma_nb.PersistentClient(path), "path")
 

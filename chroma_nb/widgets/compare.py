@@ -44,6 +44,7 @@ class Comparison:
                 f"compare: {left.collection.name!r} and {right.collection.name!r} have no ids in common, so nothing links their maps"
             )
         right.orient_like(left)
+        self._follow({"owner": left})
         left.observe(self._follow, "selected_ids")
         right.observe(self._follow, "selected_ids")
 

@@ -356,8 +356,10 @@ def test_two_collections_share_a_selection() -> None:
     client = emptied()
     left, right = filled(client, "left"), filled(client, "right", 500)
     one, other = left.explore(method="pca"), right.explore(method="pca")
+    one.select(["r0", "r598"])
     comparison = one.compare(other)
     assert len(comparison.shared) == 500
+    assert other.selected_ids == ("r0",)
     one.select(["r1", "r599"])
     assert other.selected_ids == ("r1",)
     other.select(["r2", "r3"])

@@ -215,7 +215,7 @@ def indexed_otherwise(client: Client, collection: str) -> list[str]:
 
 def engine_of(client: Client) -> engine.Engine:
     """Return the engine behind a client."""
-    held = client._execute.__self__
+    held = client._access.backend.__self__
     assert isinstance(held, engine.Engine)
     return held
 

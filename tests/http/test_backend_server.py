@@ -181,7 +181,7 @@ def test_names_that_would_mislead_a_path_are_just_names(remote: chroma_nb.Client
         with pytest.raises(chroma_nb.errors.NotFoundError):
             remote.get_collection(name)
     assert remote.count_collections() == 1
-    with chroma_nb.AdminClient(remote._place, headers=dict(remote._execute.__self__._address.headers)) as admin:  # type: ignore[attr-defined]
+    with chroma_nb.AdminClient(remote._place, headers=dict(remote._access.backend.__self__._address.headers)) as admin:  # type: ignore[attr-defined]
         admin.create_tenant("ünï %2F ?#")
         assert admin.list_tenants() == ["default_tenant", "ünï %2F ?#"]
         assert admin.get_tenant("ünï %2F ?#") == {"name": "ünï %2F ?#"}

@@ -144,7 +144,7 @@ class Events:
             case "ask":
                 explorer.forget()
             case "find":
-                self._page.show_found(explorer.points.matching(None, {"$contains": value}) if value else None)
+                self._page.find(value)
             case "color":
                 explorer.color = value
             case "size":

@@ -1,12 +1,12 @@
 """The explorer: a collection as a map, a table, a filter and a question box that follow each other, and the notebook's variables with them.
 
-Lives here: the state (points, colours, filter, hits, selection) and what changes it. Must not live here: what the page shows and hears
-(`page`), arithmetic (`chroma_nb.viz`), making layouts (`mapmaking`), files (`exporting`). Made by ``collection.explore()``.
+Lives here: the state (points, colours, filter, hits) and what changes it. Must not live here: the selection (`selecting`), what the page
+shows and hears (`page`, `events`), arithmetic (`chroma_nb.viz`), making layouts (`mapmaking`), files (`exporting`). Made by
+``collection.explore()``.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,8 +18,8 @@ from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.widgets import coloring, exporting
 from chroma_nb.widgets.mapmaking import Clusters, MapMaker, Wish
 from chroma_nb.widgets.page import Page
-from chroma_nb.widgets.points import Points, Rows, ids_in
-from chroma_nb.widgets.table import Mode
+from chroma_nb.widgets.points import Points, ids_in
+from chroma_nb.widgets.selecting import Selecting
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,12 +34,11 @@ _FIRST_PLACES = 10.0
 """Seconds to wait for the first places, so that the cell shows a map at once."""
 _COLOURED_BY_DISTANCE = 50_000
 _WRITTEN_AT_ONCE = 5_000
-_REMEMBERED = 20
 _NEIGHBORS = 10
 _SHOWN = ("documents", "metadatas", "distances")
 
 
-class Explorer(traitlets.HasTraits):
+class Explorer(Selecting):
     """A collection to look at, to ask and to select from; made by ``collection.explore()``, shown as the last expression of a cell.
 
     What the page does can be done from Python and the other way round, and what changes can be observed:
@@ -53,7 +52,6 @@ class Explorer(traitlets.HasTraits):
         What the last question found, as `query` returns it.
     """
 
-    selected_ids = traitlets.Tuple()
     hits = traitlets.Any(None, read_only=True)
 
     def __init__(
@@ -76,13 +74,8 @@ class Explorer(traitlets.HasTraits):
     ) -> None:
         super().__init__()
         self._collection = collection
-        self._lock = threading.RLock()
         self._wish = Wish(method, n_components, seed, dict(options or {}))
         self._points = Points.none(collection, n_components)
-        self._selected: Rows = np.array([], dtype=np.intp)
-        self._shown_ids: tuple[str, ...] = ()
-        self._earlier: list[tuple[str, ...]] = []
-        self._named: dict[str, tuple[str, ...]] = {}
         self._clusters: Clusters | None = None
         self._trust: Trust | None = None
         self._asked: Callable[..., pd.DataFrame] | None = None
@@ -118,138 +111,6 @@ class Explorer(traitlets.HasTraits):
     @property
     def _keys(self) -> list[str]:
         return [str(key) for key in self.description.fields.index]
-
-    # What is selected
-
-    @property
-    def selection(self) -> pd.DataFrame:
-        """The selected records as `get` returns them, in map order; read from the collection now."""
-        ids = list(self.selected_ids)
-        if not ids:
-            nothing: pd.DataFrame = self._collection.get(limit=0)
-            return nothing
-        frame: pd.DataFrame = self._collection.get(ids=ids)
-        ordered: pd.DataFrame = frame.loc[[name for name in ids if name in frame.index]]
-        return ordered
-
-    @property
-    def selections(self) -> dict[str, tuple[str, ...]]:
-        """Selections kept under a name: name -> ids. See `keep`."""
-        return dict(self._named)
-
-    def select(
-        self,
-        ids: Any = None,
-        *,
-        mask: Any = None,
-        where: Mapping[str, Any] | None = None,
-        where_document: Mapping[str, Any] | None = None,
-        name: str | None = None,
-        mode: Mode = "replace",
-    ) -> None:
-        """Select records, by one of several ways of saying which.
-
-        Parameters
-        ----------
-        ids : str, sequence of str, or data frame
-            Ids, or a frame of records such as `query` returns.
-        mask : array-like of bool
-            One per record of the map, in the order of ``explorer.coordinates``; or a boolean Series by id.
-        where, where_document
-            A filter, as for `get`.
-        name : str
-            Of a selection that was kept.
-        mode : {"replace", "add", "remove"}
-            What happens to the records that are selected already.
-
-        Raises
-        ------
-        InvalidArgumentError
-            An id is not on the map, or none or several ways were used at once.
-        """
-        if name is not None:
-            ids = self._kept(name)
-        self.select_rows(self._points.chosen(ids, mask, where, where_document), mode)
-
-    def clear(self) -> None:
-        """Select nothing."""
-        self.select_rows(np.array([], dtype=np.intp), "replace")
-
-    def undo(self) -> None:
-        """Go back to the selection before the last change."""
-        with self._lock:
-            before = self._earlier.pop() if self._earlier else None
-        if before is not None:
-            self._show_selected(np.sort(self._points.rows_of(before)))
-
-    def keep(self, name: str) -> None:
-        """Keep the selection under a name, for ``select(name=...)``, as long as the explorer lives; see `tag` for longer."""
-        if not isinstance(name, str) or not name.strip():
-            raise InvalidArgumentError("name: expected a text, which is what the selection is found by again")
-        self._named[name] = tuple(self.selected_ids)
-        self._page.show_names(self._named)
-
-    def _kept(self, name: str) -> list[str]:
-        if name not in self._named:
-            known = ", ".join(map(repr, self._named)) or "none yet; keep(name) makes one"
-            raise InvalidArgumentError(f"name: there is no selection {name[:60]!r}; kept are: {known}")
-        return [each for each in self._named[name] if each in self._points.ids]
-
-    def tag(self, key: str, value: Any, ids: Any = None) -> int:
-        """Write a value to the metadata of the selected records; return how many there are.
-
-        Parameters
-        ----------
-        key, value
-            One metadata key and its new value; None removes the key.
-        ids : str, sequence of str, or data frame, optional
-            Other records than the selected ones.
-        """
-        names = list(self.selected_ids) if ids is None else ids_in(ids)
-        for start in range(0, len(names), _WRITTEN_AT_ONCE):
-            part = names[start : start + _WRITTEN_AT_ONCE]
-            self._collection.update(part, metadatas=[{key: value}] * len(part))
-        self._reread()
-        return len(names)
-
-    @traitlets.validate("selected_ids")
-    def _in_map_order(self, proposal: Any) -> tuple[str, ...]:
-        given: object = proposal["value"]
-        if given is self._shown_ids:
-            return self._shown_ids
-        return tuple(self._points.ids_of(np.unique(self._points.chosen(given))))
-
-    @traitlets.observe("selected_ids")
-    def _ids_were_set(self, change: Any) -> None:
-        if change["new"] is not self._shown_ids:
-            self._remember(change["old"])
-            self._show_selected(self._points.rows_of(change["new"]))
-
-    @property
-    def selected_rows(self) -> Rows:
-        """The rows of the selected records on the map, ascending."""
-        return self._selected
-
-    def select_rows(self, rows: Rows, mode: Mode) -> None:
-        """Select records by their rows on the map, as `select` does by other ways."""
-        if mode not in ("replace", "add", "remove"):
-            raise InvalidArgumentError(f"mode: expected 'replace', 'add' or 'remove', got {mode!r}")
-        with self._lock:
-            before = self._selected
-            chosen = np.unique(rows) if mode == "replace" else np.union1d(before, rows) if mode == "add" else np.setdiff1d(before, rows)
-            self._remember(tuple(self.selected_ids))
-        self._show_selected(chosen)
-
-    def _remember(self, ids: tuple[str, ...]) -> None:
-        self._earlier = [*self._earlier, ids][-_REMEMBERED:]
-
-    def _show_selected(self, rows: Rows) -> None:
-        with self._lock:
-            self._selected = rows
-            self._shown_ids = tuple(self._points.ids_of(self._selected))
-        # Before the trait, whose observers may look at the page's state.
-        self._page.show_selection(self._selected, self._shown_ids)
-        self.selected_ids = self._shown_ids
 
     # What is asked
 
@@ -351,6 +212,23 @@ class Explorer(traitlets.HasTraits):
         if self._color == coloring.DISTANCE:
             self._recolor()
 
+    def tag(self, key: str, value: Any, ids: Any = None) -> int:
+        """Write a value to the metadata of the selected records; return how many there are.
+
+        Parameters
+        ----------
+        key, value
+            One metadata key and its new value; None removes the key.
+        ids : str, sequence of str, or data frame, optional
+            Other records than the selected ones.
+        """
+        names = list(self.selected_ids) if ids is None else ids_in(ids)
+        for start in range(0, len(names), _WRITTEN_AT_ONCE):
+            part = names[start : start + _WRITTEN_AT_ONCE]
+            self._collection.update(part, metadatas=[{key: value}] * len(part))
+        self._reread()
+        return len(names)
+
     # What the map looks like
 
     @property
@@ -389,7 +267,9 @@ class Explorer(traitlets.HasTraits):
 
     def color_values(self) -> pd.Series[Any] | None:
         """Return what the points are coloured by, one value per point by id; None for one colour."""
-        return coloring.values_of(self._color, self._points, self._clusters, self._distances())
+        with self._lock:
+            name, points, clusters = self._color, self._points, self._clusters
+        return coloring.values_of(name, points, clusters, self._distances())
 
     @property
     def coordinates(self) -> pd.DataFrame:
@@ -473,13 +353,15 @@ class Explorer(traitlets.HasTraits):
 
     def _distances(self) -> Any:
         """Distances of the nearest records to the last question, by row, NaN for farther ones."""
-        if self._asked is None or self._color != coloring.DISTANCE:
+        asked, points = self._asked, self._points
+        if asked is None or self._color != coloring.DISTANCE:
             return None
-        frame = self._asked(min(max(len(self._points), 1), _COLOURED_BY_DISTANCE), ("distances",))
-        found = self._points.located(frame["id"])
+        frame = asked(min(max(len(points), 1), _COLOURED_BY_DISTANCE), ("distances",))
+        found = points.located(frame["id"])
         known = found >= 0
-        distances = np.full(len(self._points), np.nan)
-        distances[found[known]] = frame["distance"].to_numpy()[known]
+        distances = np.full(len(points), np.nan)
+        # A record that several questions found has the distance to the nearest of them.
+        np.fmin.at(distances, found[known], frame["distance"].to_numpy()[known])
         return distances
 
     # What the map maker says
@@ -497,7 +379,6 @@ class Explorer(traitlets.HasTraits):
         self._page.show_matches()
         if hits is not None:
             self._page.show_hits_again()
-        self._page.show_table()
         self._page.show_layout(wish, final=final)
         self._page.map.prepare()
 

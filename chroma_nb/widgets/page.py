@@ -17,7 +17,7 @@ from chroma_nb.errors import ChromaError
 from chroma_nb.viz.placing import place_of_query
 from chroma_nb.widgets import coloring
 from chroma_nb.widgets.detail import DetailWidget
-from chroma_nb.widgets.events import PLACE, Events
+from chroma_nb.widgets.events import FIT, PLACE, Events
 from chroma_nb.widgets.map import MapWidget
 from chroma_nb.widgets.map_parts import Control
 from chroma_nb.widgets.mapmaking import Clusters, Wish
@@ -78,6 +78,9 @@ class Page:
         self._clusters: Clusters | None = None
         self._matches: Rows | None = None
         self._found: Rows | None = None
+        self._finding = ""
+        self._filter: tuple[Any, Any] = (None, None)
+        self._hits_label: tuple[str, str | None] = ("", None)
         self._view: View = "all"
         self._progress = ""
         self._words = ""
@@ -132,7 +135,6 @@ class Page:
     def show_points(self, points: Points, *, animate: bool) -> None:
         """Show other places."""
         self._clusters = None
-        self._found = None
         self.map.set_points(points.places, animate=animate, approximate=points.approximate if points.approximate.any() else None)
         self.panel.show(total=len(points))
 
@@ -144,7 +146,10 @@ class Page:
         placed = f" · {estimated:,} placed among their neighbours" if estimated else ""
         self._progress = f"{len(points):,} records · {method}{placed}"
         self.map.set_status(self._progress)
-        self.map.set_stale(None)
+        if estimated:
+            self.map.set_stale(f"{estimated:,} records are placed among their neighbours, without a layout of their own.", FIT)
+        else:
+            self.map.set_stale(None)
 
     def show_progress(self, text: str, fraction: float | None) -> None:
         """Say what is being done."""
@@ -156,6 +161,8 @@ class Page:
 
     def show_trust(self, trust: Trust) -> None:
         """Say how far the map is to be trusted."""
+        if not trust.k:
+            return
         self._progress += f" · keeps {trust.recall:.0%} of {trust.k} nearest neighbours"
         self.map.set_status(self._progress, detail=str(trust))
 
@@ -205,23 +212,25 @@ class Page:
             self.show_view("selection")
 
     def show_matches(self) -> None:
-        """Let the records that match the filter stand out."""
-        where, where_document = self.builder.where, self.builder.where_document
-        filtered = where is not None or where_document is not None
+        """Let the records that match the filter, and hold the text that is looked for, stand out."""
+        asked = self.builder.where, self.builder.where_document
+        filtered = asked != (None, None)
         try:
-            self._matches = self._explorer.points.matching(where, where_document) if filtered else None
+            self._matches = self._explorer.points.matching(*asked) if filtered else None
+            self._found = self._explorer.points.matching(None, {"$contains": self._finding}) if self._finding else None
         except ChromaError as error:
             self.map.set_status(str(error))
             return
         self._show_highlight()
-        if filtered:
+        if filtered and asked != self._filter:
             self._view = "matches"
+        self._filter = asked
         self.show_table()
 
-    def show_found(self, rows: Rows | None) -> None:
-        """Let the records that hold a text stand out; None for no text."""
-        self._found = rows
-        self._show_highlight()
+    def find(self, text: str) -> None:
+        """Let the records that hold a text stand out; an empty one looks for none."""
+        self._finding = text
+        self.show_matches()
 
     def _show_highlight(self) -> None:
         both = [rows for rows in (self._matches, self._found) if rows is not None]

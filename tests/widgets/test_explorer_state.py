@@ -11,7 +11,7 @@ import pytest
 import chroma_nb
 from chroma_nb.errors import ChromaError, InvalidArgumentError
 from chroma_nb.widgets import mapmaking
-from chroma_nb.widgets.events import PLACE
+from chroma_nb.widgets.events import FIT, PLACE
 from chroma_nb.widgets.explorer import Explorer
 from tests.widgets.explored import emptied, filled, records
 
@@ -392,3 +392,41 @@ def test_umap_replaces_the_first_layout_and_a_seed_reproduces_it() -> None:
     assert explorer.wait(WAIT)
     pd.testing.assert_frame_equal(explorer.coordinates, first)
     client.close()
+
+
+def test_what_is_looked_for_and_looked_at_outlives_a_layout(explorer: Explorer) -> None:
+    explorer.page.find("rain and snow")
+    explorer.where = {"topic": {"$in": ["rain", "stars"]}}
+    explorer.select(where={"topic": "cats"})
+    explorer.page.show_view("selection")
+    wanted = explorer.points.matching({"topic": "rain"}, None)
+    for _ in range(2):
+        highlighted = explorer.page.map._drawing.highlighted
+        assert highlighted is not None
+        assert highlighted.tolist() == wanted.tolist()
+        assert explorer.page.views.chosen == "selection"
+        explorer.lay_out("pca", 3)
+        assert explorer.wait(WAIT)
+    explorer.clear()
+    assert explorer.page.views.chosen == "all"
+
+
+def test_records_without_a_layout_of_their_own_can_get_one(explorer: Explorer, collection: Any) -> None:
+    collection.add(["new"], embeddings=[records()["embedding"]["r3"]], documents=["a new one"])
+    explorer.page.show_news()
+    assert explorer.page.map._drawing.stale[1] == PLACE
+    explorer.refresh()
+    assert explorer.wait(WAIT)
+    assert explorer.page.map._drawing.stale[1] == FIT
+    explorer.refresh(fit_again=True)
+    assert explorer.wait(WAIT)
+    assert explorer.page.map._drawing.stale is None
+
+
+def test_several_questions_colour_by_the_nearest_of_them(explorer: Explorer, collection: Any) -> None:
+    explorer.color = "distance"
+    explorer.page.builder.set(query=["about stars", "about rain"])
+    explorer.page.builder.run()
+    distances = explorer.color_values()
+    each = [collection.query(query_texts=text, n_results=600).set_index("id")["distance"] for text in ("about stars", "about rain")]
+    assert np.allclose(distances, np.minimum(each[0][distances.index], each[1][distances.index]))

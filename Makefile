@@ -47,6 +47,7 @@ bench: $(READY) $(CHROMA_READY)  ## measure against Chroma itself, which gets it
 	@CHROMA_PYTHON="$(CURDIR)/$(CHROMA)/bin/python" $(BIN)/python -m tests.benchmarks.http_speed
 	@$(BIN)/python -m tests.benchmarks.http_busy
 	@$(BIN)/python -m tests.benchmarks.proxy_speed
+	@$(BIN)/python -m tests.benchmarks.map_numbers
 
 clean:  ## remove what the tools left, keep the environments
 	@rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

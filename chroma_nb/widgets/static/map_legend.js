@@ -31,11 +31,11 @@ function entry({ code, name, color, count, role }, act) {
 }
 
 function bar({ stops, ticks }) {
-  const marks = ticks.map(([share, text]) => el("span", { class: "cnb-map-tick", style: `bottom:${(100 * share).toFixed(2)}%` }, text));
+  const marks = ticks.map(([share, text]) => el("span", { class: "cnb-map-tick", style: `--cnb-map-share:${share.toFixed(4)}` }, text));
   return el(
     "div",
     { class: "cnb-map-scale" },
-    el("div", { class: "cnb-map-bar", style: `background:linear-gradient(to top, ${stops.join(", ")})` }),
+    el("div", { class: "cnb-map-bar", style: `background:linear-gradient(var(--cnb-map-way), ${stops.join(", ")})` }),
     el("div", { class: "cnb-map-ticks" }, marks),
   );
 }

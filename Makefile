@@ -17,7 +17,7 @@ export PIP_CONSTRAINT := $(CONSTRAINTS)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-clients test-long check bench clean system-packages
+.PHONY: help demo test test-clients test-long check bench binder clean system-packages
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -48,6 +48,9 @@ bench: $(READY) $(CHROMA_READY)  ## measure against Chroma itself, which gets it
 	@$(BIN)/python -m tests.benchmarks.http_busy
 	@$(BIN)/python -m tests.benchmarks.proxy_speed
 	@$(BIN)/python -m tests.benchmarks.map_numbers
+
+binder: $(READY)  ## do in a clean environment what binder/ says, and report time and memory
+	@$(BIN)/python binder/check.py
 
 clean:  ## remove what the tools left, keep the environments
 	@rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.lab.driver import Lab, LabMap
@@ -23,6 +24,8 @@ from tests.widgets.hostile import PAYLOADS
 collection = hostile(chroma_nb.EphemeralClient())
 explorer = collection.explore("text", method="pca", height=420)
 explorer"""
+HIT = [228, 87, 46]
+"""The colour of hits and lines, red, green and blue."""
 TEXTS = [text for text in PAYLOADS if text]
 SHORT = [text for text in TEXTS if len(text) < 60 and "\n" not in text]
 FOREIGN = ".cnb :is(script, img, iframe, object, embed, style, link, base, form, a, video, audio, math, plaintext, details, [onclick])"
@@ -94,6 +97,19 @@ def test_labels_legend_and_question(lab: Lab, page: Any, shown: LabMap) -> None:
     kept = page.locator(".cnb-selection-name").all_text_contents()
     assert [name.rpartition(" · ")[0] for name in kept] == [as_shown(text) for text in PAYLOADS[:2]]
     assert page.evaluate(EXECUTED) is None
+
+
+def test_what_is_put_away_leaves_the_map_at_once(lab: Lab, page: Any, shown: LabMap) -> None:
+    """This map has no groups and so no labels: nothing else is drawn over its points."""
+    page.mouse.move(0, 0)
+    for text in SHORT[::6]:
+        lab.cell(f"explorer.ask(like=explorer.points.ids[{TEXTS.index(text)}])")
+        lab.cell(f"explorer.color = as_key(PAYLOADS[{PAYLOADS.index(text)}])")
+        shown.settled()
+        lab.cell("explorer.forget()")
+        shown.wait("hits", 0)
+        shown.settled()
+        assert (np.abs(shown.shot() - HIT).sum(axis=2) < 30).sum() < 30, text
 
 
 def test_every_page_of_the_table(lab: Lab, page: Any, shown: LabMap) -> None:

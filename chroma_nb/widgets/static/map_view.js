@@ -307,7 +307,8 @@ export class MapView {
       points: !this.density || !this.picture,
       picture: this.density || this.sampled ? (apart || this.focus >= 0 ? 0.3 : 1) : 0,
     });
-    const ctx = over.getContext("2d");
+    // Kept off the graphics card, where Chromium shows the last drawing on when the next one is empty.
+    const ctx = over.getContext("2d", { willReadFrequently: true });
     ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
     ctx.clearRect(0, 0, camera.width, camera.height);
     this.root.dataset.labels = String(drawOverlay(ctx, this.#overlay()));

@@ -100,7 +100,7 @@ def test_labels_legend_and_question(lab: Lab, page: Any, shown: LabMap) -> None:
 
 
 def test_what_is_put_away_leaves_the_map_at_once(lab: Lab, page: Any, shown: LabMap) -> None:
-    """This map has no groups and so no labels: nothing else is drawn over its points."""
+    """The map has no groups and so no labels: nothing else is drawn over its points."""
     page.mouse.move(0, 0)
     for text in SHORT[::6]:
         lab.cell(f"explorer.ask(like=explorer.points.ids[{TEXTS.index(text)}])")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import select
 import signal
 import sqlite3
 import subprocess
@@ -288,6 +289,10 @@ class Child:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         return json.loads(line) if line.endswith("\n") else None
+
+    def speaks(self, within: float) -> bool:
+        """Wait until there is a line to be read, or the process has ended; False when neither came within so many seconds."""
+        return bool(select.select([self.process.stdout], [], [], within)[0])
 
     def tell(self, **message: object) -> None:
         """Send a line of JSON."""

@@ -154,6 +154,7 @@ export class MapView {
   /** Call `step` with a share from 0 to 1, every frame. */
   #fly(name, milliseconds, step) {
     const length = this.#duration(milliseconds);
+    this.#flights.delete(name);
     if (length === 0) step(1);
     else this.#flights.set(name, { start: null, length, step });
     this.wish();

@@ -31,6 +31,7 @@ _SIGNS = re.compile(r"\x1b\[[0-9;]*m")
 _CONFIG = {
     # The page's own commands are what a menu or a key of JupyterLab calls.
     "LabApp": {"expose_app_in_browser": True},
+    "JupyterNotebookApp": {"expose_app_in_browser": True},
 }
 _KERNEL = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}, "language_info": {"name": "python"}}
 _OUTPUTS = "() => window.jupyterapp.shell.currentWidget.content.widgets.map((cell) => cell.model.outputs?.toJSON() ?? [])"
@@ -86,10 +87,14 @@ class Lab:
         self.page.goto(f"{self.jupyter.url}lab/tree/{name}?token={self.jupyter.token}&reset")
         self.ready()
 
+    def open_in_notebook(self, name: str) -> None:
+        """Open a notebook in Notebook 7 instead, whose page shows nothing else."""
+        self.page.goto(f"{self.jupyter.url}notebooks/{name}?token={self.jupyter.token}")
+        self._kernel_answers()
+
     def ready(self) -> None:
         """Wait until the notebook is there and its kernel answers."""
-        self.page.locator(".jp-Notebook .jp-Cell").first.wait_for()
-        self.page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'")
+        self._kernel_answers()
         # The side bar takes the width that a reader would give to the notebook.
         self.page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
 
@@ -160,6 +165,10 @@ class Lab:
         """Keep a picture of the page, or of an element in it."""
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         (place or self.page).screenshot(path=SCREENSHOTS / f"{name}.png")
+
+    def _kernel_answers(self) -> None:
+        self.page.locator(".jp-Notebook .jp-Cell").first.wait_for()
+        self.page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'")
 
     def _watch(self) -> None:
         page = self.page

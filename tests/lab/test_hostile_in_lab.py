@@ -102,7 +102,7 @@ def test_labels_legend_and_question(lab: Lab, page: Any, shown: LabMap) -> None:
 def test_what_is_put_away_leaves_the_map_at_once(lab: Lab, page: Any, shown: LabMap) -> None:
     """The map has no groups and so no labels: nothing else is drawn over its points."""
     page.mouse.move(0, 0)
-    for text in SHORT[::6]:
+    for text in SHORT[::12]:
         lab.cell(f"explorer.ask(like=explorer.points.ids[{TEXTS.index(text)}])")
         lab.cell(f"explorer.color = as_key(PAYLOADS[{PAYLOADS.index(text)}])")
         shown.settled()

@@ -22,7 +22,6 @@ def interrupt_often(folder: Path, times: int, seed: int) -> dict[str, int]:
     random = np.random.default_rng(seed)
     during: dict[str, int] = {}
     delays = []
-    lost = 0
     with rig.Child("interrupted", folder, seed) as child:
         for i in range(times):
             child.tell(go="on")
@@ -31,12 +30,7 @@ def interrupt_often(folder: Path, times: int, seed: int) -> dict[str, int]:
             time.sleep(random.uniform(0.001, 0.3))
             sent = time.monotonic()
             child.process.send_signal(signal.SIGINT)
-            if not child.speaks(HANG):
-                # Once in hundreds, on a machine with much else to do, one is swallowed; a user presses again, and that must do.
-                lost += 1
-                sent = time.monotonic()
-                child.process.send_signal(signal.SIGINT)
-                assert child.speaks(HANG), f"interrupt {i}: two in a row were not answered within {HANG} s each"
+            assert child.speaks(HANG), f"interrupt {i}: not answered within {HANG} s"
             said = child.said()
             assert said is not None, f"interrupt {i}: {child.finish()}"
             assert not said["wrong"], f"interrupt {i}: {rig.shown(said['wrong'])}"
@@ -46,9 +40,8 @@ def interrupt_often(folder: Path, times: int, seed: int) -> dict[str, int]:
         status, errors = child.finish()
         assert status == 0, errors
         assert not errors, errors
-    print(f"delays: median {np.median(delays) * 1000:.0f} ms, longest {max(delays) * 1000:.0f} ms; {during}; {lost} lost")
+    print(f"delays: median {np.median(delays) * 1000:.0f} ms, longest {max(delays) * 1000:.0f} ms; {during}")
     assert max(delays) < HANG
-    assert lost <= times // 30
     return during
 
 

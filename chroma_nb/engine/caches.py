@@ -102,7 +102,7 @@ def _register(database: Database, entry: Entry, kind: str, seq: int, name: str, 
     """Enter the file in SQLite; return the file to remove: the one replaced, or this one if it is out of date already."""
     assert database.folder is not None  # noqa: S101
     folder = database.folder / CACHES
-    with database.write() as (connection, _):
+    with database.write() as connection:
         exists = connection.execute("SELECT 1 FROM collection WHERE number = ? AND id = ?", (entry.number, entry.info.id)).fetchone()
         held = connection.execute("SELECT seq, file FROM cache WHERE collection = ? AND kind = ?", (entry.number, kind)).fetchone()
         if exists is None or (held is not None and held[0] > seq):

@@ -23,9 +23,7 @@ import threading
 import time
 from collections.abc import Callable
 from types import FrameType, TracebackType
-from typing import Any, Protocol
-
-from typing_extensions import ParamSpec, Self, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from chroma_nb.errors import AbandonedError, TimeLimitError
 
@@ -87,9 +85,13 @@ def _replace() -> None:
 
 
 def _put_back() -> None:
-    for number, handler in _held:
-        if _get(number) is _note:
-            _set(number, handler)
+    try:
+        for number, handler in _held:
+            if _get(number) is _note:
+                _set(number, handler)
+    except BaseException:  # what a handler raised that had been put back already
+        _put_back()
+        raise
 
 
 def _deliver() -> None:
@@ -115,7 +117,7 @@ class held_back:  # noqa: N801 - reads as a statement, like contextlib.suppress
 
     __slots__ = ("_outer",)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> None:
         global _depth, _owner  # noqa: PLW0603 - as above
         self._outer = -1
         if threading.current_thread() is threading.main_thread():
@@ -125,15 +127,17 @@ class held_back:  # noqa: N801 - reads as a statement, like contextlib.suppress
             # From the next store on no handler raises any more, and before it nothing is held: no gap in which a signal could be lost.
             self._outer = _depth
             _depth += 1
-        return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         global _depth  # noqa: PLW0603 - as above
         kept, _here.kept = _here.kept, None
-        if self._outer >= 0:
+        if self._outer > 0:
             _depth = self._outer
-            if not _depth:
+        elif self._outer == 0:
+            try:
                 _put_back()
+            finally:
+                _depth = 0
                 if _noted:
                     _deliver()
         if kept is not None and kept is not error:
@@ -145,19 +149,27 @@ class released:  # noqa: N801 - as above
 
     __slots__ = ("_outer",)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> None:
         global _depth  # noqa: PLW0603 - as above
         self._outer = _depth if threading.get_ident() == _owner else 0
         if self._outer:
-            _depth = 0
-            _put_back()
-            _deliver()
-        return self
+            try:
+                _put_back()
+                _depth = 0
+                _deliver()
+            except BaseException:
+                self._hold_again()
+                raise
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        global _depth  # noqa: PLW0603 - as above
         if self._outer:
+            self._hold_again()
+
+    def _hold_again(self) -> None:
+        global _depth  # noqa: PLW0603 - as above
+        try:
             _replace()
+        finally:
             _depth = self._outer
 
 
@@ -186,10 +198,9 @@ class limited:  # noqa: N801 - as above
         self._seconds = seconds
         self._gone = gone
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> None:
         self._deadline = None if self._seconds is None else time.monotonic() + self._seconds
         self._outer, _here.limit = _here.limit, self
-        return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         _here.limit = self._outer

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
-from chroma_nb_extension.exchange import Ask, Body, BrokenError, SilentError
+from chroma_nb_extension.exchange import Ask, Body, SilentError
 from chroma_nb_extension.records import Record
 from chroma_nb_extension.refusal import Refused
+from chroma_nb_extension.replies import BrokenError
 from chroma_nb_extension.upstream import Upstreams, refused
 
 PAGE: Final = 25

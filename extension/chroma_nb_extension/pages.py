@@ -101,7 +101,7 @@ class Overview(Page):
     async def get(self) -> None:
         """Show the kernels and their collections."""
         await self.permit("read")
-        found = await self.extension.kernels.all()
+        found = await self.extension.kernels.listed()
         cards = await asyncio.gather(*map(self._card, found))
         self.show("overview.html", cards=cards, link=self._link, making=making, most=MOST_COLLECTIONS)
 

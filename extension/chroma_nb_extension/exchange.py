@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from tornado.iostream import IOStream, StreamClosedError, UnsatisfiableReadError
 
-from chroma_nb_extension.replies import LARGEST_HEAD, BrokenError, Head, Headers, head_of, header_of
+from chroma_nb_extension.replies import LARGEST_HEAD, BrokenError, Head, Headers, check_trailer, head_of
 
 _AHEAD = 4
 _REPLAYED: Final = 1 << 18
@@ -282,7 +282,7 @@ class Connection:
             line = await self._line()
             if line == b"\r\n":
                 return
-            header_of(line.removesuffix(b"\r\n"))
+            check_trailer(line.removesuffix(b"\r\n"))
         raise BrokenError("a reply whose trailers do not end")
 
     async def _until_closed(self) -> AsyncIterator[bytes]:

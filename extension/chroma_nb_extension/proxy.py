@@ -150,6 +150,7 @@ class Proxy(Door):
     async def _return(self, record: Record, reply: Reply) -> None:
         self.set_status(reply.status)
         self.clear_header("Content-Type")
+        self.set_header("Cache-Control", "no-store")
         for name, value in returned(reply.headers):
             self.add_header(name, value)
         try:

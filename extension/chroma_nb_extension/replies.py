@@ -106,3 +106,15 @@ def header_of(line: bytes) -> tuple[str, str]:
     if found is None:
         raise BrokenError("a line that is no header")
     return found[1].decode("ascii").lower(), found[2].strip(b" \t").decode("latin-1")
+
+
+def check_trailer(line: bytes) -> None:
+    """See that a line after the last chunk is a header, and none that would say something about the body.
+
+    Raises
+    ------
+    BrokenError
+        It is not.
+    """
+    if header_of(line)[0] in _ONCE:
+        raise BrokenError("a header behind the body that belongs before it")

@@ -48,6 +48,7 @@ LINES = (
         b"A: b\nTransfer-Encoding: chunked",
     ),
     *(b"Connection: close", b"Connection: keep-alive, Close", b"Connection: Upgrade\r\nUpgrade: websocket", b"Content-Type: text/html"),
+    *(b"Content-Length: 2,3", b"Content-Length: 0", b"Transfer-Encoding: gzip", b"Transfer-Encoding: chunked"),
 )
 LENGTHS = (
     *(

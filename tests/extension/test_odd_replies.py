@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import random
 import socket
 from collections.abc import Iterable, Iterator
@@ -75,7 +76,7 @@ def theirs(method: str, said: bytes) -> Understood | None:
 async def ours(method: str, pieces: Iterable[bytes]) -> Understood | None:
     """Return what the extension makes of the same."""
     here, there = socket.socketpair()
-    there.setblocking(False)  # noqa: FBT003 - that is its only way
+    there.setblocking(False)
     loop = asyncio.get_running_loop()
     connection = Connection(Stream(here), 30.0)
     reading = asyncio.create_task(_read(connection, method))
@@ -130,7 +131,7 @@ def compared(odds: Iterable[Odd], seed: int) -> tuple[int, int]:
 
 def _split(said: bytes, chance: random.Random) -> Iterator[bytes]:
     marks = sorted({0, len(said), *(chance.randrange(len(said) + 1) for _ in range(chance.randint(1, 6)))})
-    return (said[start:end] for start, end in zip(marks, marks[1:], strict=False))
+    return (said[start:end] for start, end in itertools.pairwise(marks))
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -274,8 +274,8 @@ def _check_socket(path: str) -> None:
 
 def _check_way(path: str) -> None:
     """See that a socket is in a folder that only this user can enter, and that no link leads there."""
-    folder = os.path.dirname(path)  # noqa: PTH120 - as it is written: Path would take dots and slashes out
-    if os.path.realpath(folder) != folder:
+    folder, name = os.path.split(path)
+    if os.path.join(os.path.realpath(folder), name) != path:  # noqa: PTH118 - as it is written: Path would take dots and slashes out
         raise UnfitRecordError("its socket is behind a link")
     _check(os.lstat(folder), stat.S_ISDIR, "the folder of its socket")
 

@@ -77,9 +77,8 @@ def private_folder(runtime: Path) -> Path:
     if not stat.S_ISDIR(state.st_mode) or not _is_mine(state):
         raise PermissionError(f"{folder} is not a folder of this user")
     if not _is_private(state):
-        descriptor = os.open(
-            folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
-        )  # what was looked at, not what a link has put there since
+        # By its descriptor: a link may have taken its place since.
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
             os.fchmod(descriptor, 0o700)
         finally:

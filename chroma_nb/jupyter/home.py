@@ -122,7 +122,8 @@ def _announced(runtime: Path, pid: int) -> str | None:
     # Machines may share a runtime directory; the number means another process on each of them, and at another time.
     if said.get("schema") != SCHEMA or said.get("pid") != pid or said.get("machine", platform.node()) != platform.node():
         return None
-    if said.get("born") not in (None, files.born(pid)):
+    began = files.born(pid)
+    if began is not None and said.get("born") not in (None, began):
         return None
     return address(said.get("url"))
 

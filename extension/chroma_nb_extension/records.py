@@ -29,7 +29,7 @@ SCHEMA: Final = 1
 KERNEL_ID: Final = r"[0-9A-Za-z_]{1,40}(?:-[0-9A-Za-z_]{1,40}){4}"
 """What Jupyter takes for a kernel's id; it becomes part of a file name, so nothing else is tried."""
 _MOST = 1 << 16
-_LISTED, _SWEPT = 4096, 256
+_LISTED, _SWEPT = 4096, 64
 """Names that are looked at, and records that are read, when those of the dead are looked for."""
 _SOCKET_FOLDER = "cnb-"
 """How the folders begin that kernels make for their sockets."""
@@ -114,7 +114,7 @@ class Records:
             record = _parsed(_read(self.folder / f"kernel-{kernel_id}.json"))
             if record.kernel_id != kernel_id:
                 raise UnfitRecordError("it is another kernel's")
-            if record.alive:
+            if _is_alive(record.pid, None):
                 self._check_place(record)
         except FileNotFoundError:
             return None
@@ -203,7 +203,8 @@ def _said_by_the_dead(path: Path) -> dict[str, Any] | None:
     try:
         said: dict[str, Any] = _loaded(_read(path))
         # Machines may share a runtime directory, and a process id means another process on each.
-        return said if said["machine"] == platform.node() and not _is_alive(int(said["pid"]), said.get("born")) else None
+        began = said.get("born") if isinstance(said.get("born"), int) else None
+        return said if said["machine"] == platform.node() and not _is_alive(int(said["pid"]), began) else None
     except (OSError, UnfitRecordError, ValueError, TypeError, KeyError, OverflowError):
         return None
 
@@ -289,7 +290,7 @@ def _loaded(content: bytes) -> Any:
         It is none.
     """
     try:
-        return json.loads(content.decode("utf-8"), object_pairs_hook=_each_once, parse_constant=_no_number)
+        return _JSON.decode(content.decode("utf-8"))
     except (ValueError, RecursionError):
         raise UnfitRecordError("it is not JSON") from None
 
@@ -303,6 +304,9 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_number(name: str) -> Any:
     raise ValueError(name)
+
+
+_JSON: Final = json.JSONDecoder(object_pairs_hook=_each_once, parse_constant=_no_number)
 
 
 def _parsed(content: bytes) -> Record:

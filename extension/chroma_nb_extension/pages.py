@@ -168,6 +168,14 @@ class Table(Page):
             query = {**kept, **(asked if narrowed else {}), **({"page": page} if page else {})}
             return f"{self.home}/collection?{urlencode(query)}"
 
+        left = _LONG_IN_ALL
+
+        def cell(value: Any) -> dict[str, Any]:
+            nonlocal left
+            found = shown(value, max(left, _SHORT))
+            left -= len(found["whole"])
+            return found
+
         addresses = self.addresses(kernel_id, None)
         self.show(
             "collection.html",
@@ -182,10 +190,9 @@ class Table(Page):
             problem=problem,
             kept=kept,
             link=link,
-            shown=shown,
+            shown=cell,
             name=lambda text: _cut(text, _NAMED),
             facts=list(collection.metadata.items())[:_MOST_KEYS],
-            long=max(_LONG_IN_ALL // max(len(rows.ids), 1) // (_MOST_COLUMNS + 1), _SHORT),
             addresses=addresses,
             snippets=list(snippets(addresses[_KERNEL], collection)),
         )

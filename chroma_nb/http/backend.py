@@ -295,7 +295,8 @@ class AsyncHttpBackend(_Remote):
         if self._is_at_home():
             await self._end()
         elif self._loop is not None and self._loop.is_running():
-            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._end(), self._loop))
+            # Only waited for: its loop may end before it does, now that its calls end.
+            await asyncio.wait([asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._end(), self._loop))])
 
     async def _end(self) -> None:
         await self._lines.cut()

@@ -209,7 +209,20 @@ _ODD: tuple[Any, ...] = (
     *({"ns": 2**63, "zone": None}, {"ns": 1.5, "zone": None}, {"ns": 1, "zone": "../../etc/passwd"}, {"ns": 1, "zone": "+99:99:99"}),
     *({"ns": -(2**62), "zone": "-23:59"}, {"indices": [1], "values": [0.5]}, {"error": "NotFoundError"}, ["a", "a"]),
 )
-_TOKENS = (b"NaN", b"Infinity", b"-Infinity", b"1e999", b'"\\ud800"', b"-", b"1" * 400, b"[" * 2000, b"\xff", b"\x00", b"{}}", b"\xef\xbb\xbf")
+_TOKENS = (
+    b"NaN",
+    b"Infinity",
+    b"-Infinity",
+    b"1e999",
+    b'"\\ud800"',
+    b"-",
+    b"1" * 400,
+    b"[" * 2000,
+    b"\xff",
+    b"\x00",
+    b"{}}",
+    b"\xef\xbb\xbf",
+)
 
 
 def mutated(body: bytes, random: Random) -> bytes:

@@ -45,7 +45,7 @@ STAGES: dict[str, bytes | Piecewise | None] = {
 
 
 def wait_until_asked(server: Scripted, times: int) -> None:
-    """Wait until so many requests have reached the server."""
+    """Wait until so many requests have reached the server; in a loop, from a thread."""
     while len(server.asked) < times:
         threading.Event().wait(0.005)
 
@@ -80,10 +80,11 @@ def test_closing_ends_the_calls_of_other_tasks(stage: str, calls: int) -> None:
     async def work(server: Scripted) -> list[BaseException]:
         backend = AsyncHttpBackend(server.url, timeout=60)
         tasks = [asyncio.ensure_future(backend.execute(ops.Heartbeat())) for _ in range(calls)]
-        while len(server.asked) < min(calls, 100):
-            await asyncio.sleep(0.005)
+        await asyncio.to_thread(wait_until_asked, server, min(calls, 100))
         await backend.close()
-        return [each for each in await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 30) if isinstance(each, BaseException)]
+        return [
+            each for each in await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 30) if isinstance(each, BaseException)
+        ]
 
     with scripted(STAGES[stage]) as server:
         ended = asyncio.run(work(server))
@@ -94,8 +95,7 @@ def test_a_write_that_was_under_way_is_in_doubt() -> None:
     async def work(server: Scripted) -> None:
         backend = AsyncHttpBackend(server.url)
         task = asyncio.ensure_future(backend.execute(UPSERT))
-        while len(server.asked) < 2:
-            await asyncio.sleep(0.005)
+        await asyncio.to_thread(wait_until_asked, server, 2)
         await backend.close()
         with pytest.raises(ClosedError, match="may have been written"):
             await task
@@ -108,8 +108,7 @@ def test_a_call_is_not_repeated_once_its_client_is_closed() -> None:
     async def work(server: Scripted) -> None:
         backend = AsyncHttpBackend(server.url)
         task = asyncio.ensure_future(backend.execute(ops.Heartbeat()))
-        while not server.asked:
-            await asyncio.sleep(0)
+        await asyncio.to_thread(wait_until_asked, server, 1)
         await backend.close()
         with pytest.raises(ClosedError):
             await task
@@ -158,14 +157,15 @@ def test_clients_of_a_real_server_end_their_calls(server: Server, module: Any, p
     for ended in (asyncio.run(asynchronous()), synchronous()):
         assert len(ended) == CALLS
         assert {type(each) for each in ended if isinstance(each, BaseException)} <= {ClosedError}
+    with chroma_nb.HttpClient(f"http://127.0.0.1:{server.port}") as after:
+        assert after.count_collections() == 1
 
 
 def test_a_cancelled_call_is_cancelled_and_its_client_goes_on() -> None:
     async def work(server: Scripted) -> int:
         backend = AsyncHttpBackend(server.url)
         task = asyncio.ensure_future(backend.execute(ops.Heartbeat()))
-        while not server.asked:
-            await asyncio.sleep(0.005)
+        await asyncio.to_thread(wait_until_asked, server, 1)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -272,7 +272,5 @@ def test_closing_in_the_middle_of_a_long_write_ends_it(server: Server) -> None:
     client = chroma_nb.HttpClient(f"http://127.0.0.1:{server.port}")
     docs = client.create_collection("docs", embedding_function=None)
     with pytest.raises(ChromaError) as caught:
-        docs.bulk_upsert(
-            list("abcd"), embeddings=np.ones((4, 2), "f4"), max_batch_size=1, on_batch_processed=lambda _: client.close()
-        )
+        docs.bulk_upsert(list("abcd"), embeddings=np.ones((4, 2), "f4"), max_batch_size=1, on_batch_processed=lambda _: client.close())
     assert isinstance(caught.value.__cause__, ClosedError)

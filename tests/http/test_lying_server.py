@@ -58,7 +58,13 @@ both = pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "asyn
 
 def records(**columns: Any) -> dict[str, Any]:
     """Return the reply to a get of two records, with some columns replaced; ... leaves one out."""
-    good = {"ids": ["a", "b"], "documents": ["x", None], "embeddings": [[1, 2], [3, 4]], "metadatas": [{"n": 1}, None], "uris": [None, None]}
+    good = {
+        "ids": ["a", "b"],
+        "documents": ["x", None],
+        "embeddings": [[1, 2], [3, 4]],
+        "metadatas": [{"n": 1}, None],
+        "uris": [None, None],
+    }
     return {name: column for name, column in {**good, **columns}.items() if column is not ...}
 
 
@@ -95,23 +101,38 @@ WRONG: list[tuple[ops.Op[Any], Any]] = [
     *((LISTING, [{**INFO, "configuration_json": value}]) for value in (5, "x", ["hnsw"], {"hnsw": 5}, {"hnsw": {"space": "taxi"}})),
     *((LISTING, [{**INFO, "configuration_json": {"hnsw": {"ef_search": value}}}]) for value in ("x", -1, 1.5, [], 2**63)),
     *((LISTING, [{**INFO, "configuration_json": {"embedding_function": value}}]) for value in (5, "default", [])),
-    *((LISTING, [{**INFO, "chroma_nb": value}]) for value in (5, {"count": "x"}, {"version": -1}, {"vectors_version": None}, {"hnsw": [1]})),
+    *(
+        (LISTING, [{**INFO, "chroma_nb": value}])
+        for value in (5, {"count": "x"}, {"version": -1}, {"vectors_version": None}, {"hnsw": [1]})
+    ),
     *((GET, body) for body in (None, 5, "x", [], {}, DEEP, {"ids": 5}, {"ids": "ab"}, {"ids": None}, {"ids": {}})),
     *((GET, records(ids=ids)) for ids in (["a"], ["a", "b", "c"], ["a", 5], ["a", None], ["a", "a"], [["a"], ["b"]], ...)),
     *((GET, records(documents=column)) for column in ([], ["x"], "xy", [1, 2], [["x"], ["y"]], {"0": "x"}, ["x", True])),
     *((GET, records(uris=column)) for column in (["x"], [1, 2], 5)),
     *((GET, records(metadatas=column)) for column in ([{}], [5, 5], ["a", "b"], [[], []], [{"a": 2**63}, None], {"a": 1}, DEEP)),
     *((GET, records(metadatas=[{"a": value}, None])) for value in ([], [1, "b"], [[1]], [None], DEEP, [2**63])),
-    *((GET, records(metadatas=[{"a": {"ns": ns, "zone": zone}}, None])) for ns, zone in ((2**63, None), (0.5, None), (0, "x\0"), (0, "/etc/passwd"))),
+    *(
+        (GET, records(metadatas=[{"a": {"ns": ns, "zone": zone}}, None]))
+        for ns, zone in ((2**63, None), (0.5, None), (0, "x\0"), (0, "/etc/passwd"))
+    ),
     *((GET, records(embeddings=column)) for column in (None, ..., [], [[1, 2]], [[1, 2], [3]], [1, 2], "ab", [None, None], [[], []], DEEP)),
     *((GET, records(embeddings=[[1, value], [3, 4]])) for value in (1e39, -1e300, None, "x", [], {}, [1])),
-    *((QUERY, body) for body in (None, [], {"ids": None}, {"ids": ["a", "b"]}, {"ids": [["a"]]}, {"ids": [["a"], ["b"], ["c"]]}, {"ids": [["a"], 5]})),
+    *(
+        (QUERY, body)
+        for body in (None, [], {"ids": None}, {"ids": ["a", "b"]}, {"ids": [["a"]]}, {"ids": [["a"], ["b"], ["c"]]}, {"ids": [["a"], 5]})
+    ),
     *((QUERY, hits(ids=ids)) for ids in ([["a", "b", "c"], []], [["a", "a"], []], [["a"], [5]], [["a"], ["b", "c"]])),
-    *((QUERY, hits(distances=column)) for column in ([[0.1], []], [0.1, 0.2], [["x"], [0.2]], [[None], [0.2]], [[True], [0]], [[0.1, 0.2], []], 5, ...)),
+    *(
+        (QUERY, hits(distances=column))
+        for column in ([[0.1], []], [0.1, 0.2], [["x"], [0.2]], [[None], [0.2]], [[True], [0]], [[0.1, 0.2], []], 5, ...)
+    ),
     *((QUERY, hits(documents=column)) for column in ([["x"]], ["x", "y"], [["x"], [5]], "xy")),
     *((QUERY, hits(embeddings=column)) for column in ([[[1, 2]], [[3]]], [[1, 2], [3, 4]], [[[1, 2]], []], ...)),
     *((QUERY, hits(metadatas=column)) for column in ([[5], [None]], [{"a": 1}, None], [[{"a": 2**63}], [None]])),
-    *((UPSERT, body) for body in (None, [], {}, {"added": 1}, {"added": "1", "updated": 0, "ignored": []}, {"added": -1, "updated": 0, "ignored": []})),
+    *(
+        (UPSERT, body)
+        for body in (None, [], {}, {"added": 1}, {"added": "1", "updated": 0, "ignored": []}, {"added": -1, "updated": 0, "ignored": []})
+    ),
     *((UPSERT, {"added": 1, "updated": 0, "ignored": ignored}) for ignored in (5, None, "ab", [5], [["a"]])),
     *((ops.Delete(COLLECTION, ["a"]), body) for body in (None, [], {}, {"deleted": "x"}, {"deleted": -1}, {"deleted": True})),
     *((ops.ScanPage(COLLECTION, None, 2), records(cursor=cursor)) for cursor in ("x", -1, 1.5, True, 2**63, [])),
@@ -122,12 +143,21 @@ WRONG: list[tuple[ops.Op[Any], Any]] = [
     *((ops.Describe(COLLECTION), summary(index={**STATE, name: "x"})) for name in STATE),
     *((ops.Describe(COLLECTION), summary(field={"types": value})) for value in (None, ["int"], {"int": "x"})),
     *((ops.Describe(COLLECTION), summary(field={name: DEEP})) for name in ("key", "present", "distinct", "minimum", "maximum", "samples")),
-    *((ops.Facets(COLLECTION, "n", None), body) for body in (None, {}, [5], [[1]], [[1, 2, 3]], [[1, "x"]], [[None, 1]], [[2**63, 1]], ["ab"])),
-    *((ops.Columns(COLLECTION, ("n",)), {"ids": ["a"], "columns": value}) for value in (None, [], {}, {"n": 5}, {"n": []}, {"n": [2**63]}, {"m": [1]})),
+    *(
+        (ops.Facets(COLLECTION, "n", None), body)
+        for body in (None, {}, [5], [[1]], [[1, 2, 3]], [[1, "x"]], [[None, 1]], [[2**63, 1]], ["ab"])
+    ),
+    *(
+        (ops.Columns(COLLECTION, ("n",)), {"ids": ["a"], "columns": value})
+        for value in (None, [], {}, {"n": 5}, {"n": []}, {"n": [2**63]}, {"m": [1]})
+    ),
     *((ops.ChangedSince(COLLECTION, 1), body) for body in (5, {}, "ab", [5], ["a", "a"])),
     *((ops.Explain(QUERY), body) for body in (None, [], {}, {**PLAN, "method": "guess"}, {**PLAN, "count": "x"}, {**PLAN, "steps": "ab"})),
     *((ops.GetLayout(COLLECTION, "k", None), body) for body in (5, [], {}, {"ids": ["a"], "coordinates": [[1, 2]], "version": "x"})),
-    *((ops.GetLayout(COLLECTION, "k", None), {"ids": ["a"], "coordinates": value, "version": 1}) for value in (5, [], [[1]], [[1e39, 2]], [["x", "y"]])),
+    *(
+        (ops.GetLayout(COLLECTION, "k", None), {"ids": ["a"], "coordinates": value, "version": 1})
+        for value in (5, [], [[1]], [[1e39, 2]], [["x", "y"]])
+    ),
     *((ops.BuildIndex(COLLECTION, print), body) for body in (None, [], {"added": "x"}, {"added": -1})),
 ]
 
@@ -141,7 +171,7 @@ def test_a_reply_of_another_form_is_told_so(op: ops.Op[Any], body: Any) -> None:
     asks_first = not isinstance(op, (ops.Heartbeat, ops.Version, ops.GetTenant, ops.ListDatabases, ops.CountCollections))
     script = [READY] if asks_first else []
     with scripted(*script, reply(200, json.dumps(body), **OURS)) as server:
-        with pytest.raises(ServerReplyError, match="the reply|cursor") as caught:
+        with pytest.raises(ServerReplyError, match="the reply is not as") as caught:
             executed(server.url, op, asynchronous=False)
         assert server.url in str(caught.value)
     assert caught.value.__cause__ is None
@@ -200,14 +230,20 @@ ODD: dict[str, tuple[bytes | Piecewise, tuple[type[ChromaError], ...]]] = {
     "unknown coding": (raw("HTTP/1.1 200 OK\nContent-Encoding: \x1b[2J", BEAT), BROKEN),
     "deflate": (raw("HTTP/1.1 200 OK\nContent-Encoding: deflate", zlib.compress(BEAT)), (ServerReplyError,)),
     **{
-        f"redirect {status}": (raw(f"HTTP/1.1 {status} Moved\nLocation: http://evil.example/?token\nContent-Length: 0"), (ServerReplyError,))
+        f"redirect {status}": (
+            raw(f"HTTP/1.1 {status} Moved\nLocation: http://evil.example/?token\nContent-Length: 0"),
+            (ServerReplyError,),
+        )
         for status in (300, 301, 302, 303, 305, 307, 308)
     },
     "redirect nowhere": (raw("HTTP/1.1 302 Moved\nLocation: \xff\xfe javascript:alert(1)\nContent-Length: 0"), (ServerReplyError,)),
     **{
         f"error {body[:20]!r}": (raw(f"HTTP/1.1 {status} X\nRetry-After: {'9' * 400}\nContent-Length: {len(body)}", body), (ChromaError,))
         for status, body in (
-            *((500, body) for body in (b"", b"null", b"[]", b"5", b'{"error": 5}', b'{"error": {"a": 1}}', b'{"error": null}', b"[" * 3000)),
+            *(
+                (500, body)
+                for body in (b"", b"null", b"[]", b"5", b'{"error": 5}', b'{"error": {"a": 1}}', b'{"error": null}', b"[" * 3000)
+            ),
             *((400, body) for body in (b'{"error": "ChromaError"}', b'{"error": "InvalidArgumentError", "message": {"a": [1]}}')),
             *((418, body) for body in (b'{"error": "BulkUpsertError", "message": ""}', b'{"error": "KeyboardInterrupt", "message": "x"}')),
             (404, b'{"error": "NotFoundError", "message": [[[]]]}'),
@@ -272,7 +308,10 @@ MEGABYTE = b" " * (1 << 20)
     ("answer", "said"),
     [
         (piecewise(HEAD + b"\r\n", MEGABYTE, 200), "larger than the 67,108,864 bytes"),
-        (piecewise(HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"100000\r\n" + MEGABYTE + b"\r\n", 200), "larger than the 67,108,864 bytes"),
+        (
+            piecewise(HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"100000\r\n" + MEGABYTE + b"\r\n", 200),
+            "larger than the 67,108,864 bytes",
+        ),
         (raw("HTTP/1.1 200 OK\nContent-Encoding: gzip", gzip.compress(MEGABYTE * 100)), "larger than the 67,108,864 bytes"),
         (piecewise(HEAD + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(BEAT)[:10], b"\0\0\0\xff\xff" * 200_000, 200), "bytes|decomp"),
         (piecewise(HEAD, b"X: y\r\n" * 10_000, 200), "connection broke"),
@@ -297,7 +336,9 @@ PAGE = reply(200, {"ids": [f"id{i}" for i in range(1000)], "documents": [None] *
 GUIDE_FILTER = parse_where({"n": {"$ne": 1}})
 
 
-@pytest.mark.parametrize("op", [ops.Count(COLLECTION, GUIDE_FILTER), ops.Facets(COLLECTION, "n", None, GUIDE_FILTER)], ids=["count", "facets"])
+@pytest.mark.parametrize(
+    "op", [ops.Count(COLLECTION, GUIDE_FILTER), ops.Facets(COLLECTION, "n", None, GUIDE_FILTER)], ids=["count", "facets"]
+)
 def test_pages_that_repeat_are_noticed(op: ops.Op[Any]) -> None:
     with scripted(THEIRS, PAGE, reply(200, 2**60), PAGE) as server:
         with pytest.raises(ServerReplyError, match="again and again"):
@@ -475,7 +516,12 @@ def fuzzed(server: Server, *, own: bool, facade: bool, asynchronous: bool, lies:
 
 
 variants = [
-    pytest.param(own, facade, asynchronous, id=f"{'ours' if own else 'chroma'}-{'facade' if facade else 'native'}-{'async' if asynchronous else 'sync'}")
+    pytest.param(
+        own,
+        facade,
+        asynchronous,
+        id=f"{'ours' if own else 'chroma'}-{'facade' if facade else 'native'}-{'async' if asynchronous else 'sync'}",
+    )
     for own in (True, False)
     for facade in (False, True)
     for asynchronous in (False, True)

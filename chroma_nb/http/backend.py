@@ -84,10 +84,12 @@ class _Remote:
     def _closed_error(self, during: str = "") -> ClosedError:
         return ClosedError(f"the client of {self.place} is closed{during}; make a new one")
 
-    def _arguments(self, ask: Ask) -> dict[str, Any]:
+    def _budget(self, ask: Ask) -> Any:
+        return self._transport.Budget(max(self._timeout, _PATIENCE) if ask.patient else self._timeout)
+
+    def _arguments(self, ask: Ask, budget: Any) -> dict[str, Any]:
         """Return the arguments of httpcore's ``stream``."""
         request = ask.request()
-        budget = self._transport.Budget(max(self._timeout, _PATIENCE) if ask.patient else self._timeout)
         query = f"?{urlencode(request.query)}" if request.query else ""
         return {
             "method": request.method,
@@ -195,9 +197,10 @@ class HttpBackend(_Remote):
             if self._closed:
                 return self._closed_error()
             self._asking += 1
+        budget = self._budget(ask)
         try:
-            with self._pool.stream(**self._arguments(ask)) as response:
-                intake = self._transport.Intake(response, ask.most)
+            with self._pool.stream(**self._arguments(ask, budget)) as response:
+                intake = self._transport.Intake(response, ask.most, budget)
                 for chunk in response.iter_stream():
                     intake.take(chunk)
             reply: Reply = intake.reply()
@@ -276,9 +279,10 @@ class AsyncHttpBackend(_Remote):
     async def _attempt(self, ask: Ask) -> Outcome:
         if self._closed:
             return self._closed_error()
+        budget = self._budget(ask)
         try:
-            async with self._pool.stream(**self._arguments(ask)) as response:
-                intake = self._transport.Intake(response, ask.most)
+            async with self._pool.stream(**self._arguments(ask, budget)) as response:
+                intake = self._transport.Intake(response, ask.most, budget)
                 async for chunk in response.aiter_stream():
                     intake.take(chunk)
             reply: Reply = intake.reply()

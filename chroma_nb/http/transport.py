@@ -28,17 +28,19 @@ from chroma_nb.optional import need
 
 CONNECTING: Final = 10.0
 _SLOWEST: Final = 16 << 10
-"""Bytes per second; a connection that moves fewer has only as long as its `Budget` began with."""
+"""Bytes per second; a body that moves more slowly has hardly longer than its `Budget` began with."""
 _AT_ONCE: Final = 256 << 10
 _CODINGS: Final = {"": None, "identity": None, "gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16}
 """Content coding -> zlib's name for it. Only gzip is asked for: what the others expand to cannot be bounded while they are read."""
 ACCEPTED: Final = "gzip"
+_LARGEST_REFUSAL: Final = 1 << 20
 
 
 class Budget:
-    """The time one request has: some seconds, and more for every byte that moves, so that a long reply may come but no drip.
+    """The time one request has: some seconds, and more for every byte of a body, so that a long reply may come but no drip.
 
-    It goes to httpcore in the place of its time limits, which begin anew with each byte.
+    It goes to httpcore in the place of its time limits, which begin anew with each byte. Heads, of which a server may send any
+    number, earn nothing.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -52,7 +54,7 @@ class Budget:
         return left
 
     def earn(self, size: int) -> None:
-        """Count bytes that moved."""
+        """Count bytes of a body, on the wire."""
         self._end += size / _SLOWEST
 
 
@@ -74,10 +76,7 @@ class _Line(httpcore.NetworkStream):
         self._lines = lines
 
     def read(self, max_bytes: int, timeout: Budget | float | None = None) -> bytes:
-        data = self._stream.read(max_bytes, _seconds(timeout, httpcore.ReadTimeout))
-        if isinstance(timeout, Budget):
-            timeout.earn(len(data))
-        return data
+        return self._stream.read(max_bytes, _seconds(timeout, httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: Budget | float | None = None) -> None:
         for piece in _pieces(buffer):
@@ -148,10 +147,7 @@ class _AsyncLine(httpcore.AsyncNetworkStream):
         self._lines = lines
 
     async def read(self, max_bytes: int, timeout: Budget | float | None = None) -> bytes:
-        data = await self._stream.read(max_bytes, _seconds(timeout, httpcore.ReadTimeout))
-        if isinstance(timeout, Budget):
-            timeout.earn(len(data))
-        return data
+        return await self._stream.read(max_bytes, _seconds(timeout, httpcore.ReadTimeout))
 
     async def write(self, buffer: bytes, timeout: Budget | float | None = None) -> None:
         for piece in _pieces(buffer):
@@ -280,7 +276,7 @@ class _Head(Protocol):
 
 
 class Intake:
-    """Takes a reply's body in, up to `most` bytes on the wire and in memory.
+    """Takes a reply's body in, up to `most` bytes on the wire and in memory; of a refusal less.
 
     Raises
     ------
@@ -288,10 +284,11 @@ class Intake:
         It is longer, or compressed in a way that was not asked for, or its compression is damaged.
     """
 
-    def __init__(self, head: _Head, most: int) -> None:
+    def __init__(self, head: _Head, most: int, budget: Budget) -> None:
+        self._budget = budget
         self._status = head.status
         self._headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in head.headers}
-        self._most = most
+        self._most = most if head.status < 300 else min(most, _LARGEST_REFUSAL)
         self._came = 0
         self._body = bytearray()
         coding = self._headers.get("content-encoding", "").strip().lower()
@@ -303,6 +300,7 @@ class Intake:
     def take(self, chunk: bytes) -> None:
         """Take what came next."""
         self._came += len(chunk)
+        self._budget.earn(len(chunk))
         if self._inflating is not None:
             try:
                 chunk = self._inflating.decompress(chunk, self._most + 1 - len(self._body))

@@ -94,7 +94,7 @@ class _Remote:
         return {
             "method": request.method,
             "url": self._target.url(request.path + query),
-            "headers": self._target.headers(request.headers.items()),
+            "headers": self._target.headers(request.headers),
             "content": request.body if request.body or request.method in ("POST", "PUT") else None,
             "extensions": {"timeout": {"connect": budget, "read": budget, "write": budget, "pool": self._timeout}},
         }
@@ -116,6 +116,8 @@ class _Remote:
             return ServerTimeoutError(f"{self.place}: no answer in time; {cure}{doubt}")
         broken = ServerUnreachableError(f"{self.place}: the connection broke ({reason}){doubt}")
         broken.sent = True
+        if not isinstance(error, httpcore.NetworkError | httpcore.ProtocolError):  # nobody expected it: let it be seen
+            broken.__cause__ = error
         return broken
 
     def _answer(self, outcome: Outcome, ask: Ask) -> Answer:

@@ -216,12 +216,19 @@ def stored_value(value: Any, place: str = "value") -> Value:
         return value_of([float(item) for item in value] if both else value, place)
     if isinstance(value, dict):
         moment = thawed(value) if value.keys() == {"ns", "zone"} else value
-        return moment if isinstance(moment, Instant) else orjson.dumps(value).decode()
+        return moment if isinstance(moment, Instant) else _written_down(value, place)
     if type(value) is int and value > INT_MAX:
         raise _too_large(place)
     if type(value) not in PLAIN:
         raise InvalidTypeError(f"{place}: expected a value of metadata, got {_kind(value)}")
     return value  # type: ignore[no-any-return]
+
+
+def _written_down(value: dict[str, Any], place: str) -> str:
+    try:
+        return orjson.dumps(value).decode()
+    except orjson.JSONEncodeError:
+        raise InvalidArgumentError(f"{place}: an object that is nested too deeply") from None
 
 
 def get_result(given: Any, include: Include, most: int | None = None) -> GetResult:

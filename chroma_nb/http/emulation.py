@@ -110,7 +110,7 @@ class _Reader:
     position: int = 0
     done: bool = False
     count: int = 0
-    starts: set[str] = field(default_factory=set)
+    pages: set[int] = field(default_factory=set)
 
     @classmethod
     def of(
@@ -125,14 +125,15 @@ class _Reader:
         body = {"ids": self.ids, "limit": limit, "offset": self.position, "include": sorted(fetched)}
         found = (yield self.session.ask("records.get", self.collection, body, self.where)).read(decoding.get_result, fetched, limit)
         self.position += len(found)
-        self.done = len(found) < limit or not (yield from self._goes_on(found.ids[0]))
+        self.done = len(found) < limit or not (yield from self._goes_on(found.ids))
         return found if self.exact else _judged(found, self.where, self.include)
 
-    def _goes_on(self, start: str) -> Steps[bool]:
+    def _goes_on(self, ids: list[str]) -> Steps[bool]:
         """Tell whether a server that gave a full page can have more; one that gives pages for ever must not be asked for ever."""
-        if start in self.starts:
-            raise ServerReplyError(f"the server gives the same page of records again and again, the one that starts with {start[:60]!r}")
-        self.starts.add(start)
+        page = hash(tuple(ids))
+        if page in self.pages:
+            raise ServerReplyError(f"the server gives the same page of records again and again, the one that starts with {ids[0][:60]!r}")
+        self.pages.add(page)
         if self.position >= self.count:
             self.count = yield from self.session.count(self.collection)
         return self.position < self.count

@@ -14,7 +14,7 @@ import threading
 import time
 import weakref
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, Protocol
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -32,7 +32,7 @@ _SLOWEST: Final = 16 << 10
 _AT_ONCE: Final = 256 << 10
 _CODINGS: Final = {"": None, "identity": None, "gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16}
 """Content coding -> zlib's name for it. Only gzip is asked for: what the others expand to cannot be bounded while they are read."""
-ACCEPTED: Final = "gzip"
+_PROXIES: Final = ("http", "https", "socks5", "socks5h")
 _LARGEST_REFUSAL: Final = 1 << 20
 
 
@@ -44,18 +44,22 @@ class Budget:
     """
 
     def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
+        self._seconds = seconds
+        self._start: float | None = None
 
     def spend(self, late: type[Exception]) -> float:
-        """Return the seconds left; raise `late` when there are none."""
-        left = self._end - time.monotonic()
+        """Return the seconds left, of which the first call has all; raise `late` when there are none."""
+        now = time.monotonic()
+        if self._start is None:  # until now the request waited for a connection
+            self._start = now
+        left = self._start + self._seconds - now
         if left <= 0:
             raise late("out of time")
         return left
 
     def earn(self, size: int) -> None:
         """Count bytes of a body, on the wire."""
-        self._end += size / _SLOWEST
+        self._seconds += size / _SLOWEST
 
 
 def _seconds(budget: Budget | float | None, late: type[Exception]) -> float:
@@ -220,11 +224,8 @@ class Target:
             raise InvalidArgumentError(f"host: {name[:80]!r} is not the name of a machine") from None
         self._scheme, self._port, self._path = parts.scheme, parts.port, parts.path
         named = f"[{self._host}]" if ":" in self._host else self._host
-        self._headers = [
-            ("Host", named if parts.port in (None, {"http": 80, "https": 443}[parts.scheme]) else f"{named}:{parts.port}"),
-            ("Accept-Encoding", ACCEPTED),
-            *address.headers.items(),
-        ]
+        usual = parts.port in (None, {"http": 80, "https": 443}[parts.scheme])
+        self._headers = {"host": named if usual else f"{named}:{parts.port}", **address.headers, "accept-encoding": "gzip"}
         self._proxy = None if address.is_near else _proxy(parts.scheme, f"{named}:{parts.port}" if parts.port else named)
 
     def pool(self, lines: Lines) -> httpcore.ConnectionPool:
@@ -249,10 +250,9 @@ class Target:
         """Return the URL of a path and query, which are encoded already."""
         return httpcore.URL(scheme=self._scheme, host=self._host, port=self._port, target=self._path + path)
 
-    def headers(self, more: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-        """Return all headers of a request; of those that come twice the address's count."""
-        own = {name.lower() for name, _ in self._headers}
-        return self._headers + [(name, value) for name, value in more if name not in own]
+    def headers(self, own: Mapping[str, str]) -> dict[str, str]:
+        """Return all headers of a request; its own ones, in lower case, come before the address's."""
+        return {**self._headers, **own}
 
 
 def _proxy(scheme: str, host: str) -> dict[str, Any] | None:
@@ -261,9 +261,13 @@ def _proxy(scheme: str, host: str) -> dict[str, Any] | None:
     url = known.get(scheme) or known.get("all")
     if not url or proxy_bypass(host):
         return None
-    parts = urlsplit(url if "://" in url else f"http://{url}")
-    if parts.scheme not in ("http", "https", "socks5", "socks5h") or not parts.hostname:
-        raise InvalidArgumentError(f"host: the environment names a proxy for {scheme}, but not with a URL such as http://proxy:3128")
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        if parts.scheme not in _PROXIES or not parts.hostname or not parts.netloc.isascii() or parts.port == 0:
+            raise ValueError
+    except ValueError:
+        message = f"host: the environment names a proxy for {scheme}, but not with a URL such as http://proxy:3128"
+        raise InvalidArgumentError(message) from None
     if parts.scheme.startswith("socks"):
         need("socksio", "talking to a server through a SOCKS proxy")
     login = None if parts.username is None else (unquote(parts.username), unquote(parts.password or ""))

@@ -110,7 +110,10 @@ WRONG: list[tuple[ops.Op[Any], Any]] = [
     *((GET, records(documents=column)) for column in ([], ["x"], "xy", [1, 2], [["x"], ["y"]], {"0": "x"}, ["x", True])),
     *((GET, records(uris=column)) for column in (["x"], [1, 2], 5)),
     *((GET, records(metadatas=column)) for column in ([{}], [5, 5], ["a", "b"], [[], []], [{"a": 2**63}, None], {"a": 1}, DEEP)),
-    *((GET, records(metadatas=[{"a": value}, None])) for value in ([], [1, "b"], [[1]], [None], DEEP, [2**63])),
+    *(
+        (GET, records(metadatas=[{"a": value}, None]))
+        for value in ([], [1, "b"], [[1]], [None], DEEP, [2**63], {"deep": DEEP}, {"ns": 1, "zone": DEEP})
+    ),
     *(
         (GET, records(metadatas=[{"a": {"ns": ns, "zone": zone}}, None]))
         for ns, zone in ((2**63, None), (0.5, None), (0, "x\0"), (0, "/etc/passwd"))
@@ -444,7 +447,9 @@ def test_a_proxy_of_the_environment_sees_no_token_of_https(asynchronous: bool, m
         assert TOKEN not in "".join(proxy.heads)
 
 
-@pytest.mark.parametrize("proxy", ["ftp://proxy:21", "http://", "nonsense://user:secret-password@host"])
+@pytest.mark.parametrize(
+    "proxy", ["ftp://proxy:21", "http://", "nonsense://user:secret-password@host", "http://proxy:port", "http://[", "http://prøxy:3128"]
+)
 def test_a_proxy_that_is_none_is_told_so(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", proxy)
     monkeypatch.setenv("no_proxy", "")

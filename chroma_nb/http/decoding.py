@@ -215,8 +215,9 @@ def stored_value(value: Any, place: str = "value") -> Value:
         both = {int, float} == set(map(type, value))
         return value_of([float(item) for item in value] if both else value, place)
     if isinstance(value, dict):
-        moment = thawed(value) if value.keys() == {"ns", "zone"} else value
-        return moment if isinstance(moment, Instant) else _written_down(value, place)
+        if value.keys() == {"ns", "zone"} and type(value["ns"]) in (int, float) and type(value["zone"]) in (str, NoneType):
+            return thawed(value)  # type: ignore[no-any-return]
+        return _written_down(value, place)
     if type(value) is int and value > INT_MAX:
         raise _too_large(place)
     if type(value) not in PLAIN:

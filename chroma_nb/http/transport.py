@@ -16,7 +16,7 @@ import weakref
 import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Protocol
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import httpcore
@@ -261,17 +261,23 @@ def _proxy(scheme: str, host: str) -> dict[str, Any] | None:
     url = known.get(scheme) or known.get("all")
     if not url or proxy_bypass(host):
         return None
-    try:
-        parts = urlsplit(url if "://" in url else f"http://{url}")
-        if parts.scheme not in _PROXIES or not parts.hostname or not parts.netloc.isascii() or parts.port == 0:
-            raise ValueError
-    except ValueError:
-        message = f"host: the environment names a proxy for {scheme}, but not with a URL such as http://proxy:3128"
-        raise InvalidArgumentError(message) from None
+    parts = _parts_of(url)
+    if parts is None:
+        raise InvalidArgumentError(f"host: the environment names a proxy for {scheme}, but not with a URL such as http://proxy:3128")
     if parts.scheme.startswith("socks"):
         need("socksio", "talking to a server through a SOCKS proxy")
     login = None if parts.username is None else (unquote(parts.username), unquote(parts.password or ""))
     return {"proxy_url": f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", "proxy_auth": login}
+
+
+def _parts_of(url: str) -> SplitResult | None:
+    """Return the parts of a proxy's URL, None if it is none."""
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        is_one = parts.scheme in _PROXIES and bool(parts.hostname) and parts.netloc.isascii() and parts.port != 0
+    except ValueError:
+        return None
+    return parts if is_one else None
 
 
 class _Head(Protocol):

@@ -75,7 +75,8 @@ class Liar:
     def _truth(self, key: Key, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
         connection = HTTPConnection(*self._upstream, timeout=30)
         with contextlib.closing(connection):
-            connection.request(key[0], key[1], key[2] or None, {**headers, "Host": "127.0.0.1", "Accept-Encoding": "identity"})
+            sent = {name: value for name, value in headers.items() if name.lower() not in ("host", "accept-encoding", "content-length")}
+            connection.request(*key[:2], key[2] or None, sent)
             found = connection.getresponse()
             said = {name.lower(): value for name, value in found.getheaders() if name.lower() not in _DROPPED}
             if not self._own:

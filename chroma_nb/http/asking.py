@@ -230,7 +230,7 @@ def _get(session: Session, op: ops.Get) -> Steps[GetResult]:
     most = None if op.limit is None else min(op.limit, _MOST)
     body = {"ids": op.ids, "limit": most, "offset": min(op.offset, _MOST), "include": sorted(op.include)}
     answer = yield session.ask("records.get", op.collection, body, op.filter)
-    return answer.read(decoding.get_result, op.include, most)
+    return answer.read(decoding.get_result, op.include, most, op.ids)
 
 
 def _query(session: Session, op: ops.Query) -> Steps[QueryResult]:

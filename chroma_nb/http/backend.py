@@ -105,6 +105,8 @@ class _Remote:
         doubt = "" if ask.repeatable else "; what was to be written may have been written"
         if isinstance(error, ServerReplyError):
             return ServerReplyError(f"{self.place}: {reason}{doubt}")
+        if isinstance(error, MemoryError):
+            return ServerReplyError(f"{self.place}: the reply needs more memory than there is; ask for less at once{doubt}")
         if self._closed:
             return self._closed_error(f" while a call was under way{doubt}")
         if isinstance(error, httpcore.UnsupportedProtocol | httpcore.LocalProtocolError):  # its text may have a header's value

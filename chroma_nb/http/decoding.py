@@ -23,6 +23,7 @@ from chroma_nb.configuration import Configuration, HnswParameters
 from chroma_nb.errors import InvalidArgumentError, InvalidTypeError, ServerReplyError
 from chroma_nb.http.replies import ordered
 from chroma_nb.http.wire import thawed
+from chroma_nb.records import MAX_DIMENSION
 from chroma_nb.results import (
     Cells,
     CollectionInfo,
@@ -75,9 +76,9 @@ def text(given: Any, place: str = "the reply") -> str:
     return given
 
 
-def number(given: Any, place: str = "the reply") -> int:
+def number(given: Any, place: str = "the reply", most: int = INT_MAX) -> int:
     """Read a number of things."""
-    if type(given) is not int or not 0 <= given <= INT_MAX:
+    if type(given) is not int or not 0 <= given <= most:
         raise InvalidTypeError(f"{place}: expected a whole number from 0 on, got {str(given)[:40] if type(given) is int else _kind(given)}")
     return given
 
@@ -168,7 +169,7 @@ def collection_info(given: Any) -> CollectionInfo:
             _hnsw(own.get("hnsw") or stated.get("hnsw") or stated.get("spann") or {}),
             None if function is None else dictionary(function, "embedding_function"),
         ),
-        None if dimension is None else number(dimension, "dimension"),
+        None if dimension is None else number(dimension, "dimension", MAX_DIMENSION),
         number(own.get("count", 0), "count"),
         number(own.get("version", 0), "version"),
         number(own.get("vectors_version", 0), "vectors_version"),
@@ -232,10 +233,12 @@ def _written_down(value: dict[str, Any], place: str) -> str:
         raise InvalidArgumentError(f"{place}: an object that is nested too deeply") from None
 
 
-def get_result(given: Any, include: Include, most: int | None = None) -> GetResult:
-    """Read records, `most` of them; the columns are those of `include`, whatever else the server sent."""
+def get_result(given: Any, include: Include, most: int | None = None, among: Collection[str] | None = None) -> GetResult:
+    """Read records, `most` of them, with ids that are `among` some; the columns are those of `include`, whatever else came."""
     body = dictionary(given)
     names = ids_of(body)
+    if among is not None and not set(among).issuperset(names):
+        raise InvalidArgumentError("ids: expected those that were asked for")
     if most is not None and len(names) > most:
         raise InvalidArgumentError(f"ids: expected {most} records at most, got {len(names)}")
     return _records(body, names, include)

@@ -123,7 +123,9 @@ class _Reader:
         """Return those that match among the next `limit` records that the server finds."""
         fetched = self.include if self.exact else self.include | _JUDGED
         body = {"ids": self.ids, "limit": limit, "offset": self.position, "include": sorted(fetched)}
-        found = (yield self.session.ask("records.get", self.collection, body, self.where)).read(decoding.get_result, fetched, limit)
+        found = (yield self.session.ask("records.get", self.collection, body, self.where)).read(
+            decoding.get_result, fetched, limit, self.ids
+        )
         self.position += len(found)
         self.done = len(found) < limit or not (yield from self._goes_on(found.ids))
         return found if self.exact else _judged(found, self.where, self.include)
@@ -224,7 +226,7 @@ def sampled(session: Session, op: ops.Sample) -> Steps[GetResult]:
     if not wanted:
         return decoding.joined([], op.include)
     answer = yield session.ask("records.get", op.collection, {"ids": wanted, "include": sorted(op.include)})
-    return answer.read(decoding.get_result, op.include, len(wanted))
+    return answer.read(decoding.get_result, op.include, len(wanted), wanted)
 
 
 def deleted(session: Session, op: ops.Delete) -> Steps[int]:

@@ -29,6 +29,8 @@ from chroma_nb.optional import need
 CONNECTING: Final = 10.0
 _SLOWEST: Final = 16 << 10
 """Bytes per second; a body that moves more slowly has hardly longer than its `Budget` began with."""
+_BUFFERED: Final = 8
+"""How many bytes that were sent count as one: the first millions only move to buffers of this machine."""
 _AT_ONCE: Final = 256 << 10
 _CODINGS: Final = {"": None, "identity": None, "gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16}
 """Content coding -> zlib's name for it. Only gzip is asked for: what the others expand to cannot be bounded while they are read."""
@@ -86,7 +88,7 @@ class _Line(httpcore.NetworkStream):
         for piece in _pieces(buffer):
             self._stream.write(piece, _seconds(timeout, httpcore.WriteTimeout))
             if isinstance(timeout, Budget):
-                timeout.earn(len(piece))
+                timeout.earn(len(piece) // _BUFFERED)
 
     def close(self) -> None:
         self._stream.close()
@@ -157,7 +159,7 @@ class _AsyncLine(httpcore.AsyncNetworkStream):
         for piece in _pieces(buffer):
             await self._stream.write(piece, _seconds(timeout, httpcore.WriteTimeout))
             if isinstance(timeout, Budget):
-                timeout.earn(len(piece))
+                timeout.earn(len(piece) // _BUFFERED)
 
     async def aclose(self) -> None:
         await self._stream.aclose()
@@ -219,7 +221,7 @@ class Target:
         parts = urlsplit(address.url)
         name = parts.hostname or ""
         try:
-            self._host = name if name.isascii() else name.encode("idna").decode()
+            self._host = name.encode("idna").decode()
         except UnicodeError:
             raise InvalidArgumentError(f"host: {name[:80]!r} is not the name of a machine") from None
         self._scheme, self._port, self._path = parts.scheme, parts.port, parts.path

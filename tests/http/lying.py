@@ -142,7 +142,7 @@ NATIVE: dict[str, Callable[[Given], Any]] = {
     "sample": lambda on: on.docs.sample(2, seed=1),
     "columns": lambda on: on.docs.columns(["n", "s", "when"]),
     "version": lambda on: on.docs.version(),
-    "scan": lambda on: pd.concat(on.docs.scan(2, include=["metadatas", "embeddings"])),
+    "scan": lambda on: list(on.docs.scan(2, include=["metadatas", "embeddings"])),
     "has_layout": lambda on: on.docs.has_layout("pca"),
     "project": lambda on: on.docs.project("pca"),
     "build_index": lambda on: on.docs.build_index(show_progress=False),
@@ -168,6 +168,8 @@ def _seen(collection: Any) -> Any:
 def flaw(found: Any, truth: Any) -> str | None:
     """Return what is wrong with the shape of a result, given a right one."""
     repr(found)
+    if isinstance(found, list) and found:
+        return next((wrong for wrong in (flaw(each, truth[0]) for each in found) if wrong), None)
     if type(found) is not type(truth):
         return f"a {type(found).__name__} in the place of a {type(truth).__name__}"
     if isinstance(found, pd.DataFrame):

@@ -96,7 +96,7 @@ WRONG: list[tuple[ops.Op[Any], Any]] = [
     *((LISTING, [{**INFO, "id": value}]) for value in (None, 5, "", "..", "x", COLLECTION + "\n", "../../reset", "1" * 5000)),
     *((LISTING, [{**INFO, "name": value}]) for value in (None, 5, ["docs"], {})),
     *((LISTING, [{**INFO, "tenant": 5}]), (LISTING, [{**INFO, "database": ["x"]}])),
-    *((LISTING, [{**INFO, "dimension": value}]) for value in (-1, 1.5, "2", [2], True, 2**63)),
+    *((LISTING, [{**INFO, "dimension": value}]) for value in (-1, 1.5, "2", [2], True, 65_537, 2**63)),
     *((LISTING, [{**INFO, "metadata": value}]) for value in (5, "x", [], ["a"], {"a": []}, {"a": [1, "b"]}, {"a": 2**63}, {"a": DEEP})),
     *((LISTING, [{**INFO, "configuration_json": value}]) for value in (5, "x", ["hnsw"], {"hnsw": 5}, {"hnsw": {"space": "taxi"}})),
     *((LISTING, [{**INFO, "configuration_json": {"hnsw": {"ef_search": value}}}]) for value in ("x", -1, 1.5, [], 2**63)),
@@ -105,6 +105,7 @@ WRONG: list[tuple[ops.Op[Any], Any]] = [
         (LISTING, [{**INFO, "chroma_nb": value}])
         for value in (5, {"count": "x"}, {"version": -1}, {"vectors_version": None}, {"hnsw": [1]})
     ),
+    *((ops.Get(COLLECTION, ["a", "c"]), body) for body in (records(), records(ids=["c", "d"]))),
     *((GET, body) for body in (None, 5, "x", [], {}, DEEP, {"ids": 5}, {"ids": "ab"}, {"ids": None}, {"ids": {}})),
     *((GET, records(ids=ids)) for ids in (["a"], ["a", "b", "c"], ["a", 5], ["a", None], ["a", "a"], [["a"], ["b"]], ...)),
     *((GET, records(documents=column)) for column in ([], ["x"], "xy", [1, 2], [["x"], ["y"]], {"0": "x"}, ["x", True])),

@@ -121,10 +121,23 @@ ELSEWHERE = frozenset(
             "fast_tokenizer_files",
         ),
         *("gguf_file", "init_inputs", "kernel_config", "merges", "post_processor", "quantization_config", "slow_tokenizer"),
-        *("sub_configs", "sub_configs_defaults", "tokenizer_object", "transformers_weights", "trust_remote_code", "use_kernels", "vocab"),
+        *(
+            "sub_configs",
+            "sub_configs_defaults",
+            "tokenizer_object",
+            "tokenizer_padding",
+            "tokenizer_truncation",
+            "transformers_weights",
+            "trust_remote_code",
+            "use_kernels",
+            "vocab",
+        ),
     )
 )
 """Keys that make transformers read other files, run other libraries, or take one setting for another."""
+
+TOKEN = frozenset(("__type", "content", "id", "lstrip", "normalized", "rstrip", "single_word", "special"))
+"""What transformers keeps of a token; the tokenizers' Rust prints the names of others."""
 
 CLASSES = frozenset(("feature_extractor_type", "image_processor_type", "processor_class", "tokenizer_class"))
 """Keys whose value is the name of one of transformers' classes."""
@@ -178,6 +191,11 @@ def is_allowed(key: str, value: object) -> bool:
 def is_class_of_transformers(value: object) -> bool:
     """Tell whether a name is that of a tokenizer or processor, not of any other class that transformers could be asked for."""
     return value is None or (isinstance(value, str) and _OF_TRANSFORMERS.fullmatch(value) is not None)
+
+
+def token(value: dict[str, Any]) -> dict[str, Any]:
+    """Return what a token may say of itself."""
+    return {key: item for key, item in value.items() if key in TOKEN and isinstance(item, (str, bool, int))}
 
 
 def is_argument(key: str, value: object) -> bool:

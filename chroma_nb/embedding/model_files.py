@@ -9,23 +9,25 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import stat
 from collections import Counter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from chroma_nb.errors import EmbeddingError
 
 MAX_CONFIGURATION = 16 << 20
 """Bytes of a JSON file that is read as a whole; those of real models stay below 2 MB."""
 
-MAX_VOCABULARY = 128 << 20
-"""Bytes of a tokenizer's file; those of the largest vocabularies have some 40 MB."""
+MAX_READ = 256 << 20
+"""Bytes of all files of a model together, but for its weights; the largest vocabularies have some 40 MB."""
 
 _MAX_DEPTH = 32
 _MAX_DIGITS = 40  # model_max_length is often 10**30
 _MAX_SHOWN = 120
 _MAX_AXES = 16
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")  # of a character that takes two escapes
 _MAX_SIZE = 1 << 48
 
 
@@ -53,6 +55,7 @@ class ModelFiles:
 
     def __init__(self, folder: Path, *, links_anywhere: bool = False) -> None:
         self.folder = folder
+        self._left = MAX_READ
         root = Path(os.path.realpath(folder))
         self._homes = [Path(root.anchor)] if links_anywhere else [root]
         if root.parent.name == "snapshots":
@@ -73,26 +76,23 @@ class ModelFiles:
             raise self.refusal(f"{name} is no plain file")
         return real
 
-    def read(self, name: str, limit: int) -> bytes | None:
+    def read(self, name: str, limit: int = MAX_READ) -> bytes | None:
         """Return the content of a file of at most `limit` bytes, None when there is no such file."""
         real = self.find(name)
         if real is None:
             return None
+        limit = min(limit, self._left)
         with self._open(name, real) as stream:
-            content: bytes = stream.read(limit + 1)
+            content = stream.read(limit + 1)
         if len(content) > limit:
             raise self.refusal(f"{name} has more than {limit:,} bytes")
+        self._left -= len(content)
         return content
 
-    def read_json(self, name: str, kind: type, limit: int = MAX_CONFIGURATION) -> Any:
+    def read_json(self, name: str, kind: type) -> Any:
         """Return what a JSON file holds, a dict or a list as `kind` says; None when there is no such file."""
-        content = self.read(name, limit)
-        if content is None:
-            return None
-        value = self._parse(name, content)
-        if not isinstance(value, kind):
-            raise self.damage(f"{name} holds a JSON {_json_type(value)}, where {_json_type(kind())} belongs")
-        return value
+        content = self.read(name, MAX_CONFIGURATION)
+        return None if content is None else self.parse(name, content, kind)
 
     def read_weights(self, name: str) -> Weights | None:
         """Return what a file of weights says of itself, None when there is no such file."""
@@ -101,15 +101,37 @@ class ModelFiles:
             return None
         with self._open(name, real) as stream:
             length = int.from_bytes(stream.read(8), "little")
-            header = stream.read(length) if length <= MAX_CONFIGURATION else b""
-        if len(header) < length or not header:
+            header = stream.read(length) if length <= min(MAX_CONFIGURATION, self._left) else b""
+        if len(header) != length or not header:
             raise self.damage(f"{name} is not in the safetensors format")
-        table = self._parse(name, header)
-        entries = [entry for key, entry in table.items() if key != "__metadata__"] if isinstance(table, dict) else [None]
-        shapes = [_shape(entry) for entry in entries]
+        self._left -= length
+        shapes = [_shape(entry) for key, entry in self.parse(name, header, dict).items() if key != "__metadata__"]
         if None in shapes:
             raise self.damage(f"{name} is not in the safetensors format")
         return Weights(real, len(shapes), sum(math.prod(shape or ()) for shape in shapes))
+
+    def parse(self, name: str, content: bytes, kind: type) -> Any:
+        """Return what JSON means; what two readers could take for two things is an error."""
+        try:
+            value = json.loads(
+                content.decode("utf-8"),
+                object_pairs_hook=_one_of_each,
+                parse_int=_integer,
+                parse_float=_finite,
+                parse_constant=_finite,
+            )
+            _check_depth(value)
+            if _HALF.search(content):
+                json.dumps(value, ensure_ascii=False).encode("utf-8")
+        except UnicodeError as error:
+            raise self.damage(f"{name} is no text in UTF-8") from error
+        except RecursionError as error:
+            raise self.damage(f"{name} is nested deeper than {_MAX_DEPTH} levels") from error
+        except ValueError as error:
+            raise self.damage(f"{name} is not plain JSON ({str(error)[:_MAX_SHOWN]})") from error
+        if not isinstance(value, kind):
+            raise self.damage(f"{name} holds a JSON {_json_type(value)}, where {_json_type(kind())} belongs")
+        return value
 
     def refusal(self, reason: str) -> EmbeddingError:
         """Return the error for a folder that asks for what could do harm."""
@@ -129,7 +151,7 @@ class ModelFiles:
         """Return the error for a folder that no model can be read from."""
         return EmbeddingError(f"the model in {str(self.folder)!r} can't be loaded: {reason}. Get a sound copy of it.")
 
-    def _open(self, name: str, real: Path) -> Any:
+    def _open(self, name: str, real: Path) -> BinaryIO:
         """Open a plain file for reading; what has become a pipe or a device in the meantime is not waited for."""
         descriptor = os.open(real, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         stream = os.fdopen(descriptor, "rb")
@@ -137,25 +159,6 @@ class ModelFiles:
             stream.close()
             raise self.refusal(f"{name} is no plain file")
         return stream
-
-    def _parse(self, name: str, content: bytes) -> Any:
-        try:
-            value = json.loads(
-                content.decode("utf-8"),
-                object_pairs_hook=_one_of_each,
-                parse_int=_integer,
-                parse_float=_finite,
-                parse_constant=_finite,
-            )
-            _check_depth(value)
-            json.dumps(value, ensure_ascii=False).encode("utf-8")
-        except UnicodeError as error:
-            raise self.damage(f"{name} is not UTF-8 text") from error
-        except RecursionError as error:
-            raise self.damage(f"{name} is nested deeper than {_MAX_DEPTH} levels") from error
-        except ValueError as error:
-            raise self.damage(f"{name} is not plain JSON ({str(error)[:_MAX_SHOWN]})") from error
-        return value
 
 
 def shown(value: object) -> str:

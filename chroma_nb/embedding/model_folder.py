@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chroma_nb.embedding import model_contents as contents
-from chroma_nb.embedding.model_files import MAX_VOCABULARY, ModelFiles, Weights, shown
+from chroma_nb.embedding.model_files import ModelFiles, Weights, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -121,7 +121,7 @@ class _Copy:
 
     def _place(self, path: object, where: str) -> str:
         """Return the folder of a module within the model's, "" for that itself."""
-        parts = path.rstrip("/").split("/") if isinstance(path, str) and path.rstrip("/") else []
+        parts = [part for part in path.split("/") if part not in ("", ".")] if isinstance(path, str) else []
         if not isinstance(path, str) or path.startswith("/") or not all(_NAME.fullmatch(part) and part.strip(".") for part in parts):
             raise self._files.refusal(f"{where}: path is {shown(path)}, which is no folder within the model's")
         return "/".join(parts)
@@ -159,7 +159,9 @@ class _Copy:
         if not all(isinstance(route, list) and all(isinstance(step, str) and step in types for step in route) for route in routes.values()):
             raise self._files.damage(f"{name}: structure names modules that are not in types")
         mappings = parts["parameters"].get("route_mappings") or {}
-        if not isinstance(mappings, dict) or any(len(key) > _MAX_KEY or not contents.is_word(value) for key, value in mappings.items()):
+        if not isinstance(mappings, dict) or any(
+            len(key) > _MAX_KEY or not isinstance(value, str) or value not in routes for key, value in mappings.items()
+        ):
             raise self._files.damage(f"{name}: route_mappings is no object of names")
         self._write(_join(place, "router_config.json"), parts)
 
@@ -170,9 +172,12 @@ class _Copy:
         words = contents.WORD_TOKENIZERS.get(tokenizer) if isinstance(tokenizer, str) else None
         if words is None:
             raise self._files.own_code(tokenizer, name)
+        table = self._files.read_json(_join(place, words), dict)
+        if table is None:
+            raise FileNotFoundError(f"{_folder(place)} has no tokenizer ({words}).")
         self._weights(place)
         self._write(name, settings)
-        self._write(_join(place, words), self._files.read_json(_join(place, words), dict))
+        self._write(_join(place, words), table)
 
     def _layer(self, kind: contents.Kind, place: str) -> None:
         """Copy a module that is made from the numbers in its configuration."""
@@ -251,25 +256,46 @@ class _Copy:
         if plain and (template or any(self._files.find(_join(place, file)) for file in contents.CHAT_TEMPLATES)):
             raise self._files.refusal("its texts would go through a chat template, a program of the folder")
         if settings is not None:
-            added = settings.get("added_tokens_decoder")
-            if isinstance(added, dict) and any(len(number) > _MAX_TOKEN_DIGITS for number in added):
-                raise self._files.damage(f"{name}: added_tokens_decoder has a number of more than {_MAX_TOKEN_DIGITS} digits")
-            self._write(name, self._scrubbed(settings, name))
-        for name, is_kept in (("special_tokens_map.json", _is_special_token), ("added_tokens.json", _is_added_token)):
-            tokens = self._files.read_json(_join(place, name), dict)
-            if tokens is not None:
-                self._write(_join(place, name), {key: value for key, value in tokens.items() if is_kept(key, value)})
+            added = settings.pop("added_tokens_decoder", {})
+            kept = self._scrubbed(settings, name)
+            if added:
+                kept["added_tokens_decoder"] = self._numbered_tokens(added, name)
+            self._write(name, kept)
+        name = _join(place, "special_tokens_map.json")
+        tokens = self._files.read_json(name, dict)
+        if tokens is not None:
+            # transformers takes whatever else stands here for settings of the tokenizer
+            self._write(name, {key: _tokens(value) for key, value in tokens.items() if key.endswith(("_token", "_tokens"))})
+        name = _join(place, "added_tokens.json")
+        numbers = self._files.read_json(name, dict)
+        if numbers is not None:
+            self._write(name, {token: number for token, number in numbers.items() if type(number) is int})
         self._vocabulary(place, contents.VOCABULARIES, needed=settings is None)
+
+    def _numbered_tokens(self, tokens: object, name: str) -> dict[str, Any]:
+        if not isinstance(tokens, dict) or not all(
+            len(number) <= _MAX_TOKEN_DIGITS and isinstance(token, dict) and isinstance(token.get("content"), str)
+            for number, token in tokens.items()
+        ):
+            raise self._files.damage(f"{name}: added_tokens_decoder is no object of tokens by their numbers")
+        return {number: contents.token(token) for number, token in tokens.items()}
 
     def _vocabulary(self, place: str, names: tuple[str, ...], *, needed: bool = True) -> None:
         found = 0
         for name in names:
-            words = self._files.read(_join(place, name), MAX_VOCABULARY)
+            words = self._files.read(_join(place, name))
             if words is not None:
+                if name == "tokenizer.json":
+                    self._check_tokenizer(_join(place, name), words)
                 (self._target / place / name).write_bytes(words)
                 found += 1
         if needed and not found:
             raise FileNotFoundError(f"{_folder(place)} has no tokenizer ({names[0]}).")
+
+    def _check_tokenizer(self, name: str, content: bytes) -> None:
+        added = self._files.parse(name, content, dict).get("added_tokens", [])
+        if not isinstance(added, list) or not all(isinstance(token, dict) and token.keys() <= contents.TOKEN for token in added):
+            raise self._files.damage(f"{name}: added_tokens is no list of tokens")
 
     def _weights(self, place: str) -> Weights:
         """Link to the weights of a module, in one file or in several, and return what they say of themselves."""
@@ -329,7 +355,7 @@ class _Copy:
 
     def _scrubbed_value(self, value: Any, name: str) -> Any:
         if isinstance(value, dict):
-            return self._scrubbed(value, name)
+            return contents.token(value) if isinstance(value.get("content"), str) else self._scrubbed(value, name)
         return [self._scrubbed_value(item, name) for item in value] if isinstance(value, list) else value
 
     def _write(self, name: str, value: Any) -> None:
@@ -369,13 +395,11 @@ def _is_for_texts(value: object) -> bool:
     return True
 
 
-def _is_special_token(key: str, value: object) -> bool:
-    """Tell whether an entry names a token; transformers would take others as settings of the tokenizer."""
-    return key.endswith(("_token", "_tokens")) and isinstance(value, (str, list, dict))
-
-
-def _is_added_token(_: str, value: object) -> bool:
-    return type(value) is int
+def _tokens(value: Any) -> Any:
+    """Return a token, or several, without what is none of them."""
+    if isinstance(value, dict):
+        return contents.token(value)
+    return [_tokens(item) for item in value] if isinstance(value, list) else value
 
 
 def _are_arguments(value: object) -> bool:

@@ -326,7 +326,7 @@ GOES_ELSEWHERE: dict[str, Spoil] = {
 LEAVES_THE_FOLDER: dict[str, Spoil] = {
     **{
         f"path {path!r}": modules(path=path)
-        for path in ("../outside", "..", "/tmp", "a/../../b", "./2_Dense", "2_Dense//..", "C:\\x", "a\x00b", "~", None, 7, ["2_Dense"])
+        for path in ("../outside", "..", "/tmp", "a/../../b", "2_Dense//..", "C:\\x", "a\x00b", "~", None, 7, ["2_Dense"])
     },
     "path of a route": both(routes(STATIC), setting("only/router_config.json", types={"../../outside": STATIC})),
     "path of a route that is absolute": both(routes(STATIC), setting("only/router_config.json", types={"/tmp": STATIC})),
@@ -388,6 +388,10 @@ BREAKS_THE_TOKENIZER: dict[str, Spoil] = {
     ),
     "no tokenizer": content("tokenizer.json", "evil"),
     "a negative length": setting(BERT, max_seq_length=-5),
+    "tokens with other settings": setting("tokenizer.json", added_tokens=[{"id": 0, "content": "x", "\x1b[31mevil": True}]),
+    "tokens that are no list": setting("tokenizer.json", added_tokens={"evil": 1}),
+    "tokens by number that are none": setting(TOKENIZER, added_tokens_decoder={"0": {"\x1b[31mevil": 1}}),
+    "padding": setting(TOKENIZER, tokenizer_padding={"\x1b[31mevil": 1}),
 }
 
 REFUSED = {
@@ -413,6 +417,7 @@ CONFIGURATIONS = (
     DENSE,
     "special_tokens_map.json",
     "added_tokens.json",
+    "tokenizer.json",
 )
 ODD_JSON = {
     "nothing": b"",
@@ -449,6 +454,12 @@ HARMLESS: dict[str, Spoil] = {
         "special_tokens_map.json", vocab_file="/dev/zero", tokenizer_file="/dev/zero", init_inputs=["x"]
     ),
     "an empty map of code": setting(CONFIG, auto_map={}, quantization_config=None),
+    "tokens as objects": both(
+        setting(TOKENIZER, unk_token={"__type": "AddedToken", "content": "[UNK]", "lstrip": False, "normalized": True, "\x1b[31mevil": 1}),
+        setting("special_tokens_map.json", mask_token={"content": "[MASK]", "\x1b[31mevil": 1}),
+    ),
+    "tokens by number": setting(TOKENIZER, added_tokens_decoder={"1": {"content": "[UNK]", "special": True, "\x1b[31mevil": 1}}),
+    "a roundabout path": modules(path="./2_Dense//"),
     "labels": setting(CONFIG, num_labels=10**9),
     "code that nobody names": content("sitecustomize.py", "import evil"),
     "a model card": content("README.md", "{{ evil }}"),
@@ -460,7 +471,7 @@ HARMLESS: dict[str, Spoil] = {
 
 
 def test_how_many_folders_are_tried() -> None:
-    assert (len(REFUSED), len(CONFIGURATIONS) * len(ODD_JSON), len(HARMLESS)) == (156, 180, 14)
+    assert (len(REFUSED), len(CONFIGURATIONS) * len(ODD_JSON), len(HARMLESS)) == (159, 200, 17)
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -484,11 +495,12 @@ def test_odd_json_is_an_error_that_names_the_file(odd: str, file: str, model: Pa
 
 
 @pytest.mark.parametrize("name", HARMLESS)
-def test_what_does_no_harm_changes_nothing(name: str, model: Path, sound: Path, canary: Path) -> None:
+def test_what_does_no_harm_changes_nothing(name: str, model: Path, sound: Path, canary: Path, capfd: pytest.CaptureFixture[str]) -> None:
     expected = SentenceTransformerEmbeddingFunction(sound, device="cpu")(TEXTS)
     HARMLESS[name](model)
     np.testing.assert_array_equal(SentenceTransformerEmbeddingFunction(model, device="cpu")(TEXTS), expected)
     assert not canary.exists()
+    assert capfd.readouterr().out == ""
 
 
 def test_nothing_of_the_copy_that_was_loaded_stays(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -225,27 +225,6 @@ def test_a_damaged_folder_is_an_error_that_names_it(copy: Path) -> None:
 
 
 @needs_model
-def test_a_model_with_code_of_its_own_is_refused_and_not_run(copy: Path, tmp_path: Path) -> None:
-    (copy / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Evil: pass\n")
-    modules = json.loads((copy / "modules.json").read_text())
-    modules[2]["type"] = "evil.Evil"
-    (copy / "modules.json").write_text(json.dumps(modules))
-    with pytest.raises(EmbeddingError, match=r"'evil\.Evil'.*refused"):
-        SentenceTransformerEmbeddingFunction(copy)(["a"])
-    assert not (tmp_path / "ran").exists()
-
-
-@needs_model
-def test_pickled_weights_are_not_read(copy: Path) -> None:
-    import torch
-
-    (copy / "model.safetensors").unlink()
-    torch.save({}, copy / "pytorch_model.bin")
-    with pytest.raises(EmbeddingError, match=r"can't be loaded.*safetensors"):
-        SentenceTransformerEmbeddingFunction(copy)(["a"])
-
-
-@needs_model
 def test_another_model_does_not_pass_for_the_default(copy: Path) -> None:
     (copy / "2_Dense").mkdir()
     modules = json.loads((copy / "modules.json").read_text())

@@ -20,8 +20,8 @@ class Kind(NamedTuple):
     configuration: str = ""
     """Name of its configuration, "" for a kind that has none or one that is examined in its own way."""
 
-    axes: int = 0
-    """How many of the largest numbers in the configuration, multiplied, its weights must hold; 0 for a kind without weights."""
+    sizes: tuple[tuple[str, ...], ...] | None = None
+    """Settings whose products are no more than the weights have values; None for a kind without weights."""
 
 
 _KINDS = (
@@ -32,10 +32,17 @@ _KINDS = (
     Kind("StaticEmbedding", "sentence_transformer.modules.static_embedding"),
     Kind("WordEmbeddings", "sentence_transformer.modules.word_embeddings"),
     Kind("BoW", "sentence_transformer.modules.bow", "config.json"),
-    Kind("Dense", "base.modules.dense", "config.json", 2),
-    Kind("CNN", "sentence_transformer.modules.cnn", "cnn_config.json", 2),
-    Kind("LSTM", "sentence_transformer.modules.lstm", "lstm_config.json", 2),
-    Kind("LayerNorm", "sentence_transformer.modules.layer_norm", "config.json", 1),
+    Kind("Dense", "base.modules.dense", "config.json", (("in_features", "out_features"),)),
+    Kind(
+        *("CNN", "sentence_transformer.modules.cnn", "cnn_config.json"),
+        (("in_embedding_dimension", "in_word_embedding_dimension", "out_channels", "kernel_sizes"),),
+    ),
+    Kind(
+        *("LSTM", "sentence_transformer.modules.lstm", "lstm_config.json"),
+        (("embedding_dimension", "word_embedding_dimension", "hidden_dim"), ("hidden_dim", "hidden_dim", "num_layers")),
+    ),
+    Kind("LayerNorm", "sentence_transformer.modules.layer_norm", "config.json", (("dimension",),)),
+    Kind("WeightedLayerPooling", "sentence_transformer.modules.weighted_layer_pooling", "config.json", ()),
     Kind("WordWeights", "sentence_transformer.modules.word_weights", "config.json"),
     Kind("Pooling", "sentence_transformer.modules.pooling", "config.json"),
     Kind("Dropout", "sentence_transformer.modules.dropout", "config.json"),
@@ -148,9 +155,10 @@ _OF_TRANSFORMERS = re.compile(
 _LABELS = frozenset(("id2label", "label2id", "num_labels"))
 _LOCATION = re.compile(r".*_(dir|file|files|folder|path)")
 _WORD_SPLITTER = frozenset(("jumanpp_kwargs", "mecab_kwargs", "sudachi_kwargs"))
-_LAYERS = re.compile(r"(n_|num_)(decoder_|encoder_|hidden_)?layers?|(de|en)coder_layers")
-_PLACES = re.compile(r".*(positions|position_embeddings)")
-_MAX_PLACES = 1 << 24
+_SIZE = re.compile(r".*(size|positions|position_embeddings)")
+_WIDTHS = ("hidden_size", "d_model", "dim", "n_embd", "emb_dim")
+_INNER_WIDTHS = ("intermediate_size", "d_ff", "hidden_dim", "ffn_dim", "n_inner")
+_DEPTHS = ("num_hidden_layers", "num_layers", "n_layers", "n_layer", "encoder_layers")
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
 _ONE_OF: dict[str, frozenset[Any]] = {
@@ -212,8 +220,26 @@ def is_word(value: object) -> bool:
     return isinstance(value, str) and _WORD.fullmatch(value) is not None
 
 
-def limit_of(key: str, tensors: int) -> int | None:
-    """Return how large a number of a transformers configuration may be, given how many tensors the weights have."""
-    if _LAYERS.fullmatch(key):
-        return max(tensors, 1)
-    return _MAX_PLACES if _PLACES.fullmatch(key) else None
+class Demand(NamedTuple):
+    """What a model of transformers takes, roughly, judged by the sizes in its configuration."""
+
+    layers: int
+    values: int
+    """Numbers in its largest matrix, or in one matrix of each layer."""
+
+
+def demand(settings: dict[str, Any]) -> Demand:
+    """Return what the weights for a configuration of transformers have at least, in one of the configurations in it at most.
+
+    Examples
+    --------
+    >>> demand({"model_type": "bert", "num_hidden_layers": 6, "hidden_size": 384, "intermediate_size": 1536, "vocab_size": 30522})
+    Demand(layers=6, values=11720448)
+    """
+    numbers = {key: value for key, value in settings.items() if type(value) is int and value > 0}
+    width, inner, layers = (max(numbers.get(key, 1) for key in keys) for keys in (_WIDTHS, _INNER_WIDTHS, _DEPTHS))
+    largest = max((value for key, value in numbers.items() if _SIZE.fullmatch(key)), default=1)
+    copies = 1 if settings.get("model_type") == "albert" else layers  # whose layers share their weights
+    demands = [Demand(layers, width * max(largest, copies * width, copies * inner))]
+    demands += [demand(value) for value in settings.values() if isinstance(value, dict)]
+    return Demand(max(part.layers for part in demands), max(part.values for part in demands))

@@ -35,10 +35,12 @@ _SIMILARITIES = ("cosine", "dot", "euclidean", "manhattan")
 _METHOD = re.compile(r"forward|get_(text|image)_features")
 _MAX_KEY = 100
 _MAX_MODULES = 64
-_MAX_NUMBER = 1 << 24
 _MAX_ROUTERS = 3
 _MAX_SHARDS = 1000
 _MAX_TOKEN_DIGITS = 7
+_SLACK = 4  # layers may share weights, and a size may belong to a part that is not built
+_MODEST = 1 << 26
+"""Values that any model may take, whatever its weights have."""
 
 
 @contextlib.contextmanager
@@ -186,10 +188,9 @@ class _Copy:
         activation = settings.get("activation_function")
         if activation is not None and not (isinstance(activation, str) and activation in contents.ACTIVATIONS):
             raise self._files.own_code(activation, name)
-        sizes = sorted(_whole_numbers(settings), reverse=True)
-        room = self._weights(place).values if kind.axes else _MAX_NUMBER
-        if math.prod(sizes[: max(kind.axes, 1)]) > room:
-            raise self._files.refusal(f"{name} asks for more numbers than the weights have")
+        room = self._weights(place).values if kind.sizes is not None else 0
+        if any(math.prod(_size(settings.get(key)) for key in keys) > room for keys in kind.sizes or ()):
+            raise self._files.refusal(f"{name} asks for a layer of more than its weights have")
         if settings:
             self._write(name, settings)
 
@@ -207,11 +208,9 @@ class _Copy:
             raise self._files.refusal(
                 f"{name}: model_type is {shown(architecture)}, which is none of the kinds that are known to embed text"
             )
-        tensors = self._weights(place).tensors
-        for key, value in _numbers_by_key(settings):
-            limit = contents.limit_of(key, tensors)
-            if limit is not None and value > limit:
-                raise self._files.refusal(f"{name}: {key} is {value}, which is more than its weights are for")
+        demand, weights = contents.demand(settings), self._weights(place)
+        if demand.layers > weights.tensors or demand.values > max(_SLACK * weights.values, _MODEST):
+            raise self._files.refusal(f"{name} asks for a model of more than its weights have")
         self._write(name, settings)
         if not plain:
             self._transformer_settings(place)
@@ -413,17 +412,8 @@ def _first_text(value: Any) -> object:
     return value
 
 
-def _whole_numbers(value: Any) -> Iterator[int]:
-    if type(value) is int:
-        yield abs(value)
-    elif isinstance(value, (dict, list)):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _whole_numbers(item)
-
-
-def _numbers_by_key(settings: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
-    for key, value in settings.items():
-        if type(value) is int:
-            yield key, value
-        elif isinstance(value, dict):
-            yield from _numbers_by_key(value)
+def _size(value: object) -> int:
+    """Return a size, or the sum of several; 1 for what is none."""
+    if isinstance(value, list):
+        return sum(map(_size, value))
+    return max(abs(value), 1) if type(value) is int else 1

@@ -183,6 +183,12 @@ def moved_out(file: str) -> Spoil:
     return spoil
 
 
+def weights_of_nothing(folder: Path) -> None:
+    """Leave a single tensor, so that a model would be made of whatever its configuration says."""
+    header = b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+    (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+
+
 def nested(depth: int) -> dict[str, Any]:
     """Return an object in an object in an object."""
     value: dict[str, Any] = {}
@@ -372,7 +378,9 @@ ASKS_FOR_TOO_MUCH: dict[str, Spoil] = {
     "layers in a nested configuration": setting(CONFIG, text_config={"num_layers": 10**9}),
     "positions": setting(CONFIG, max_position_embeddings=10**12),
     "a dense layer": setting(DENSE, in_features=10**5, out_features=10**5),
-    "numbers of a pooling": setting("1_Pooling/config.json", embedding_dimension=10**15),
+    "a width that no weights have": both(setting(CONFIG, hidden_size=20_000, num_attention_heads=2), weights_of_nothing),
+    "words that no weights have": both(setting(CONFIG, vocab_size=10**10), weights_of_nothing),
+    "a dense layer of a thread": setting(DENSE, in_features=1, out_features=10**9),
     "numbers of tokens": setting(TOKENIZER, added_tokens_decoder={"10000000000": {"content": "x"}}),
     "modules": both(*(another(f"dense{number}") for number in range(100))),
     "a configuration": content(CONFIG, b" " * (16 << 20) + b"{}"),
@@ -471,7 +479,7 @@ HARMLESS: dict[str, Spoil] = {
 
 
 def test_how_many_folders_are_tried() -> None:
-    assert (len(REFUSED), len(CONFIGURATIONS) * len(ODD_JSON), len(HARMLESS)) == (159, 200, 17)
+    assert (len(REFUSED), len(CONFIGURATIONS) * len(ODD_JSON), len(HARMLESS)) == (161, 200, 17)
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -94,7 +94,8 @@ class SentenceTransformerEmbeddingFunction:
     normalize
         Scale the vectors to length 1.
     trust_remote_code
-        Run the code that the model brings along. Never stored with a collection, so it has to be said in each process.
+        Hand the model to sentence-transformers as it is, with the code that it brings along and whatever its files name. Never
+        stored with a collection, so it has to be said in each process.
 
     Examples
     --------

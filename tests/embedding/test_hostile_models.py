@@ -6,6 +6,7 @@ import fnmatch
 import json
 import os
 import shutil
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -60,9 +61,8 @@ def model(sound: Path, tmp_path: Path, canary: Path, monkeypatch: pytest.MonkeyP
     folder = Path(shutil.copytree(sound, tmp_path / "model"))
     (folder / "evil.py").write_text(f"open({str(canary)!r}, 'w').close()\nclass Evil: pass\n")
     monkeypatch.syspath_prepend(folder)
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
-    monkeypatch.setenv("HF_MODULES_CACHE", str(tmp_path / "code"))
+    monkeypatch.delitem(sys.modules, "evil", raising=False)
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "code"))
     return folder
 
 

@@ -28,7 +28,7 @@ _KINDS = (
     Kind("Transformer", "base.modules.transformer"),
     Kind("CLIPModel", "sentence_transformer.modules.clip_model"),
     Kind("Router", "base.modules.router"),
-    Kind("Asym", "base.modules.router"),
+    Kind("Asym", "models.Asym"),  # what the router was called
     Kind("StaticEmbedding", "sentence_transformer.modules.static_embedding"),
     Kind("WordEmbeddings", "sentence_transformer.modules.word_embeddings"),
     Kind("BoW", "sentence_transformer.modules.bow", "config.json"),
@@ -62,22 +62,30 @@ KINDS = {
 }
 """Name of a class, in each spelling that sentence-transformers has written into modules.json -> the class."""
 
-_WORD_TOKENIZERS = (("whitespace", "WhitespaceTokenizer"), ("phrase", "PhraseTokenizer"))
-
 WORD_TOKENIZERS = {
-    f"sentence_transformers.{package}.{module}{name}": f"{name.lower()}_config.json"
-    for package in ("sentence_transformer.modules.tokenizer", "models.tokenizer")
-    for home, name in _WORD_TOKENIZERS
-    for module in ("", f"{home}.", f"{name}.")
+    f"sentence_transformers.{path}.{name}": f"{name.lower()}_config.json"
+    for name, module in (("WhitespaceTokenizer", "whitespace"), ("PhraseTokenizer", "phrase"))
+    for path in (
+        "sentence_transformer.modules.tokenizer",
+        f"sentence_transformer.modules.tokenizer.{module}",
+        "models.tokenizer",  # until 5.4
+        f"models.tokenizer.{name}",
+    )
 }
 """Name of a tokenizer of whole words -> its configuration."""
 
 _ACTIVATIONS = (
-    *("CELU", "ELU", "GELU", "Hardsigmoid", "Hardswish", "Hardtanh", "Identity", "LeakyReLU", "LogSigmoid", "Mish", "PReLU", "ReLU"),
+    *("CELU", "ELU", "GELU", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyReLU", "LogSigmoid", "Mish", "PReLU", "ReLU"),
     *("ReLU6", "SELU", "Sigmoid", "SiLU", "Softplus", "Softsign", "Tanh", "Tanhshrink"),
 )
 
-ACTIVATIONS = frozenset(f"torch.nn.{module}{name}" for name in _ACTIVATIONS for module in ("", "modules.activation.", "modules.linear."))
+ACTIVATIONS = frozenset(
+    (
+        *(f"torch.nn.{name}" for name in _ACTIVATIONS),
+        *(f"torch.nn.modules.activation.{name}" for name in _ACTIVATIONS),
+        *("torch.nn.Identity", "torch.nn.modules.linear.Identity"),
+    )
+)
 """The functions that may follow a Dense layer."""
 
 PICTURES_TOO = frozenset(("chinese_clip", "clip", "siglip", "siglip2"))

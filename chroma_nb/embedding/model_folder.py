@@ -99,7 +99,7 @@ class _Copy:
         if not isinstance(prompts, dict) or not all(text is None or isinstance(text, str) for text in prompts.values()):
             raise self._files.damage(f"{name}: prompts is not an object of texts")
         name_of_prompt, similarity, size = (settings.get(key) for key in ("default_prompt_name", "similarity_fn_name", "truncate_dim"))
-        if name_of_prompt is not None and not (isinstance(name_of_prompt, str) and name_of_prompt in prompts):
+        if name_of_prompt is not None and not isinstance(name_of_prompt, str):
             raise self._files.damage(f"{name}: default_prompt_name is {shown(name_of_prompt)}")
         if similarity is not None and not (isinstance(similarity, str) and similarity in _SIMILARITIES):
             raise self._files.damage(f"{name}: similarity_fn_name is {shown(similarity)}")

@@ -326,7 +326,7 @@ def _in_hub_cache() -> bool:
 def _encode(model: _Model, texts: Sequence[str], batch_size: int, *, normalize: bool) -> npt.NDArray[np.float32]:
     if not texts:
         return np.empty((0, model.dimension), dtype=np.float32)
-    with _errors_of_libraries("the model can't embed these texts", "Look for another model."):
+    with _errors_of_libraries("the model can't embed these texts", "Try one text, a smaller batch_size, or device='cpu'."):
         vectors = model.model.encode(
             list(texts), batch_size=batch_size, normalize_embeddings=normalize, convert_to_numpy=True, show_progress_bar=False
         )

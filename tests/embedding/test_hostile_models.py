@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chroma_nb.embedding import SentenceTransformerEmbeddingFunction, available, identity, model_folder, restore
+from chroma_nb.embedding import SentenceTransformerEmbeddingFunction, available, identity, model_contents, model_folder, restore
 from chroma_nb.embedding import sentence_transformer as module
 from chroma_nb.errors import EmbeddingError, InvalidTypeError
 
@@ -594,3 +594,14 @@ def test_a_cache_of_the_hub_is_no_way_out(cached: Path, tmp_path: Path) -> None:
 def test_nothing_that_can_run_is_downloaded() -> None:
     for name in ("modeling.py", "pytorch_model.bin", "1_Dense/pytorch_model.bin", "model.pkl", "weights.pt", "x.so", "model.ckpt", "x.h5"):
         assert not any(fnmatch.fnmatch(name, pattern) for pattern in model_folder.DOWNLOADS)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_every_name_that_may_be_imported_is_a_class_of_the_library() -> None:
+    from sentence_transformers.util import import_from_string
+
+    for name in (*model_contents.KINDS, *model_contents.WORD_TOKENIZERS, *model_contents.ACTIVATIONS):
+        found = import_from_string(name)
+        assert isinstance(found, type), name
+        assert found.__module__.startswith(("sentence_transformers.", "torch.nn.modules.")), name
+        assert found.__name__ == name.rpartition(".")[2].replace("Asym", "Router")

@@ -223,7 +223,7 @@ class _Copy:
         name, settings = self._first_settings([_join(place, name) for name in contents.TRANSFORMER_SETTINGS])
         for key, value in settings.items():
             if not self._is_setting(key, value):
-                raise self._files.refusal(f"{name}: {key} is {shown(value)}, which is not among the known settings")
+                raise self._files.refusal(f"{name}: {shown(key)} is {shown(value)}, which is not among the known settings")
         if settings:
             self._write(name, settings)
 

@@ -290,7 +290,7 @@ GOES_ELSEWHERE: dict[str, Spoil] = {
         )
     },
     **{
-        f"transformer: {name} {value}": setting(BERT, **{name: value})
+        f"transformer: {name[:40]} {value!r:.40}": setting(BERT, **{name: value})
         for name, value in (
             ("tokenizer_name_or_path", "evil/repo"),
             ("tokenizer_name_or_path", "/tmp"),
@@ -318,6 +318,7 @@ GOES_ELSEWHERE: dict[str, Spoil] = {
             ("backend", "onnx"),
             ("file_name", "evil.onnx"),
             ("max_seq_length", "evil"),
+            ("\x1b[31mevil" * 1000, "\x1b[31mevil" * 1000),
         )
     },
     "an adapter to another model": content(
@@ -467,6 +468,10 @@ HARMLESS: dict[str, Spoil] = {
         setting("special_tokens_map.json", mask_token={"content": "[MASK]", "\x1b[31mevil": 1}),
     ),
     "tokens by number": setting(TOKENIZER, added_tokens_decoder={"1": {"content": "[UNK]", "special": True, "\x1b[31mevil": 1}}),
+    "a link within the folder": both(
+        lambda folder: (folder / "tokenizer.json").rename(folder / "2_Dense" / "words"),
+        lambda folder: (folder / "tokenizer.json").symlink_to("2_Dense/words"),
+    ),
     "a roundabout path": modules(path="./2_Dense//"),
     "labels": setting(CONFIG, num_labels=10**9),
     "code that nobody names": content("sitecustomize.py", "import evil"),
@@ -479,7 +484,7 @@ HARMLESS: dict[str, Spoil] = {
 
 
 def test_how_many_folders_are_tried() -> None:
-    assert (len(REFUSED), len(CONFIGURATIONS) * len(ODD_JSON), len(HARMLESS)) == (161, 200, 17)
+    assert (len(REFUSED), len(CONFIGURATIONS) * len(ODD_JSON), len(HARMLESS)) == (162, 200, 18)
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -154,12 +154,14 @@ ELSEWHERE = frozenset(
 TOKEN = frozenset(("__type", "content", "id", "lstrip", "normalized", "rstrip", "single_word", "special"))
 """What transformers keeps of a token; the tokenizers' Rust prints the names of others."""
 
-CLASSES = frozenset(("feature_extractor_type", "image_processor_type", "processor_class", "tokenizer_class"))
-"""Keys whose value is the name of one of transformers' classes."""
+CLASSES = {
+    "tokenizer_class": re.compile(r"(?!Auto|Rag)\w+Tokenizer(Fast)?|(Tokenizers|SentencePiece|Python)Backend", re.ASCII),
+    "processor_class": re.compile(r"(ChineseCLIP|CLIP|Siglip|Siglip2)Processor"),
+    "image_processor_type": re.compile(r"(?!Auto)\w+ImageProcessor\w*", re.ASCII),
+    "feature_extractor_type": re.compile(r"(?!Auto)\w+FeatureExtractor", re.ASCII),
+}
+"""Keys whose value is the name of one of transformers' classes -> the names that are harmless; Auto and Rag take what others name."""
 
-_OF_TRANSFORMERS = re.compile(
-    r"(?!Rag)\w*(Tokenizer|FeatureExtractor|Processor)(Fast)?|TokenizersBackend|SentencePieceBackend|PythonBackend", re.ASCII
-)
 _LABELS = frozenset(("id2label", "label2id", "num_labels"))
 _LOCATION = re.compile(r".*_(dir|file|files|folder|path)")
 _WORD_SPLITTER = frozenset(("jumanpp_kwargs", "mecab_kwargs", "sudachi_kwargs"))
@@ -204,9 +206,9 @@ def is_allowed(key: str, value: object) -> bool:
     return key not in ELSEWHERE or value in (None, False, "", [], {})
 
 
-def is_class_of_transformers(value: object) -> bool:
+def is_known_class(key: str, value: object) -> bool:
     """Tell whether a name is that of a tokenizer or processor, not of any other class that transformers could be asked for."""
-    return value is None or (isinstance(value, str) and _OF_TRANSFORMERS.fullmatch(value) is not None)
+    return value is None or (isinstance(value, str) and CLASSES[key].fullmatch(value) is not None)
 
 
 def token(value: dict[str, Any]) -> dict[str, Any]:

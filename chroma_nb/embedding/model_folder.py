@@ -343,7 +343,7 @@ class _Copy:
                 if value:
                     raise self._files.own_code(_first_text(value), f"{key} in {name}")
             elif key in contents.CLASSES:
-                if not contents.is_class_of_transformers(value):
+                if not contents.is_known_class(key, value):
                     raise self._files.own_code(value, f"{key} in {name}")
                 kept[key] = value
             elif not contents.is_allowed(key, value):

@@ -244,6 +244,9 @@ NAMES_CODE: dict[str, Spoil] = {
     "tokenizer: a model": setting(TOKENIZER, tokenizer_class="AutoModel"),
     "tokenizer: one that loads models": setting(TOKENIZER, tokenizer_class="RagTokenizer"),
     "tokenizer: a processor of the folder": setting(TOKENIZER, processor_class="evil.Evil"),
+    "tokenizer: one that asks again": setting(TOKENIZER, tokenizer_class="AutoTokenizer"),
+    "tokenizer: a processor that asks again": setting(TOKENIZER, processor_class="AutoProcessor"),
+    "tokenizer: a processor of sounds": setting(TOKENIZER, processor_class="BarkProcessor"),
     "tokenizer: a number": setting(TOKENIZER, tokenizer_class=1),
 }
 
@@ -484,7 +487,7 @@ HARMLESS: dict[str, Spoil] = {
 
 
 def test_how_many_folders_are_tried() -> None:
-    assert (len(REFUSED), len(CONFIGURATIONS) * len(ODD_JSON), len(HARMLESS)) == (162, 200, 18)
+    assert (len(REFUSED), len(CONFIGURATIONS) * len(ODD_JSON), len(HARMLESS)) == (165, 200, 18)
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -49,15 +49,13 @@ class ModelFiles:
     ----------
     folder
         The folder. In the model hub's cache its files are links into a folder "blobs" beside it, which belongs to it.
-    links_anywhere
-        Follow links out of the folder, as some installers make them: only for a folder that is trusted like code.
     """
 
-    def __init__(self, folder: Path, *, links_anywhere: bool = False) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._left = MAX_READ
         root = Path(os.path.realpath(folder))
-        self._homes = [Path(root.anchor)] if links_anywhere else [root]
+        self._homes = [root]
         if root.parent.name == "snapshots":
             self._homes.append(root.parent.parent / "blobs")
 

@@ -44,15 +44,13 @@ _MODEST = 1 << 26
 
 
 @contextlib.contextmanager
-def examined(folder: Path, *, links_anywhere: bool = False) -> Iterator[str]:
+def examined(folder: Path) -> Iterator[str]:
     """Give the path of a copy of the model in `folder` in which nothing can run; it is deleted afterwards.
 
     Parameters
     ----------
     folder
         The model.
-    links_anywhere
-        Its files may be links to anywhere, as in a package that is trusted like code.
 
     Raises
     ------
@@ -62,7 +60,7 @@ def examined(folder: Path, *, links_anywhere: bool = False) -> Iterator[str]:
         A part of the model is missing.
     """
     with tempfile.TemporaryDirectory(prefix=COPIES) as copy:
-        _Copy(ModelFiles(folder, links_anywhere=links_anywhere), Path(copy)).model()
+        _Copy(ModelFiles(folder), Path(copy)).model()
         yield copy
 
 

@@ -361,7 +361,10 @@ def _find(make: Callable[..., Any], source: str, cures: str, *, trusted: bool) -
     """Build the model from a folder, else from the hub's cache, else from the hub."""
     folder = Path(_folder(source))
     if folder.is_dir():
-        return make(str(folder), local_files_only=True) if trusted else _from_folder(make, folder)
+        if trusted or folder == _packaged_folder():  # a package that was installed runs code of its own anyway
+            return make(str(folder), local_files_only=True)
+        with model_folder.examined(folder) as copy:
+            return make(copy, local_files_only=True)
     if folder.is_absolute() or source.startswith((".", "~")) or source.count("/") > 1 or "\\" in source:
         message = f"there is no folder {source!r}: check the path. {cures}"
         raise EmbeddingError(message)
@@ -373,12 +376,6 @@ def _find(make: Callable[..., Any], source: str, cures: str, *, trusted: bool) -
             message = f"the model {source!r} is not on this machine, and the model hub can't be reached. {cures}"
             raise EmbeddingError(message) from missing
     return from_hub(source)
-
-
-def _from_folder(make: Callable[..., Any], folder: Path) -> Any:
-    """Build a model from what is harmless in a folder."""
-    with model_folder.examined(folder, links_anywhere=folder == _packaged_folder()) as copy:
-        return make(copy, local_files_only=True)
 
 
 def _from_hub(make: Callable[..., Any], source: str, *, local_files_only: bool = False) -> Any:
@@ -398,7 +395,8 @@ def _from_hub(make: Callable[..., Any], source: str, *, local_files_only: bool =
             if name == names[-1]:
                 raise
         else:
-            return _from_folder(make, Path(snapshot))
+            with model_folder.examined(Path(snapshot)) as copy:
+                return make(copy, local_files_only=True)
 
 
 @contextlib.contextmanager

@@ -28,13 +28,16 @@
         └── StorageFullError           507  the disk is full
 
 Names that Chroma has too mean the same thing here, so that code written for Chroma catches what it used to catch.
-A message says where, what was found, what was expected and what to do about it.
+A message says where, what was found, what was expected and what to do about it. It may quote anybody's text: as a whole it is made
+inert here, so that none of it is a command to the terminal that shows it.
 """
 
 from __future__ import annotations
 
 import difflib
 from typing import TYPE_CHECKING
+
+from chroma_nb.brief import WIDTH, inert
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -49,8 +52,8 @@ class ChromaError(Exception):
     """What a server called the incident, for its log."""
 
     def __str__(self) -> str:
-        """Return the message itself (a LookupError would otherwise print its repr)."""
-        return str(self.args[0]) if self.args else ""
+        """Return the message itself (a LookupError would otherwise print its repr), inert."""
+        return inert(str(self.args[0])) if self.args else ""
 
 
 class InvalidArgumentError(ChromaError, ValueError):
@@ -230,5 +233,5 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     >>> did_you_mean("$gtt", ["$gt", "$in"])
     " Did you mean '$gt'?"
     """
-    near = difflib.get_close_matches(word, list(known), n=1)
+    near = difflib.get_close_matches(word[:WIDTH], list(known), n=1)
     return f" Did you mean {near[0]!r}?" if near else ""

@@ -211,9 +211,10 @@ class AdminVerbs:
     @verb
     def delete_database(self, name: str, tenant: str = "default_tenant") -> Steps[None]:
         """Delete a database with all its collections. There is no way back."""
-        if (tenant, name) == ("default_tenant", "default_database"):
+        op = ops.DeleteDatabase(scope_name(tenant, "tenant"), scope_name(name, "database"))
+        if (op.tenant, op.name) == ("default_tenant", "default_database"):
             raise InvalidArgumentError("database 'default_database': every store has it; delete its collections instead")
-        yield from ask(ops.DeleteDatabase(scope_name(tenant, "tenant"), scope_name(name, "database")))
+        yield from ask(op)
 
     def __repr__(self) -> str:
         """Return the place."""

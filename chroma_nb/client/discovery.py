@@ -68,7 +68,7 @@ class DiscoveryVerbs(CollectionSteps):
         Series
             Counts, indexed by value (the index is called `key`), most frequent first.
         """
-        check_key(key, "key")
+        key = check_key(key, "key")
         op = ops.Facets(
             self._info.id, key, arguments.optional_number(top, "top"), arguments.parse_filter(where, where_document, self.dialect)
         )
@@ -173,9 +173,7 @@ def _keys(keys: Any) -> tuple[str, ...]:
     if not isinstance(keys, (str, Iterable)) or isinstance(keys, (Mapping, bytes)):
         raise InvalidTypeError(f"keys: expected a metadata key or a list of them, got {type(keys).__name__}")
     chosen = [keys] if isinstance(keys, str) else list(keys)
-    for i, key in enumerate(chosen):
-        check_key(key, f"keys[{i}]")
-    return tuple(dict.fromkeys(chosen))
+    return tuple(dict.fromkeys([check_key(key, f"keys[{i}]") for i, key in enumerate(chosen)]))
 
 
 def _counts(key: str, found: list[tuple[Any, int]]) -> pd.Series[int]:

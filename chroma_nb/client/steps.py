@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
-from chroma_nb import dialect, embedding, ops
+from chroma_nb import dialect, embedding, frames, ops
 from chroma_nb.client import arguments
 from chroma_nb.client.verb import Callback, Steps, ask
 from chroma_nb.configuration import changed_configuration, parse_configuration
@@ -30,9 +30,9 @@ from chroma_nb.errors import (
 )
 from chroma_nb.names import collection_name, scope_name
 from chroma_nb.progress import Bar
-from chroma_nb.records import Records, Vectors, collection_metadata, parse_vectors
+from chroma_nb.records import Records, Vectors, collection_metadata, parse_texts, parse_vectors
 from chroma_nb.results import CollectionInfo, GetResult, QueryResult, Written
-from chroma_nb.scalars import check_text
+from chroma_nb.scalars import check_text, plain_text
 
 _log = logging.getLogger("chroma_nb")
 _BAR_FROM = 200
@@ -226,7 +226,7 @@ class CollectionSteps:
         where_both = arguments.parse_filter(where, where_document, self.dialect)
         included = arguments.parse_include(include, distances=True)
         if query_embeddings is not None:
-            vectors = parse_vectors(query_embeddings, "query_embeddings")
+            vectors = parse_vectors(frames.plain(query_embeddings, "embeddings"), "query_embeddings")
         elif query_texts is not None:
             vectors = yield from self._vectors(_texts(query_texts), query=True)
         else:
@@ -265,13 +265,12 @@ class CollectionSteps:
 
 
 def _texts(texts: Any) -> list[str]:
-    found = [texts] if isinstance(texts, str) else list(texts) if isinstance(texts, Iterable) and not isinstance(texts, Mapping) else []
+    found = parse_texts(frames.plain(texts, "query_texts"), "query_texts")
     if not found:
-        raise InvalidTypeError(f"query_texts: expected a str or a non-empty list of str, got {type(texts).__name__}")
-    for i, text in enumerate(found):
-        if not isinstance(text, str):
-            raise InvalidTypeError(f"query_texts[{i}]: expected a str, got {type(text).__name__}")
-    return found
+        raise InvalidTypeError("query_texts: expected a str or a non-empty list of str, got an empty list")
+    if None in found:
+        raise InvalidTypeError(f"query_texts[{found.index(None)}]: expected a str, got None")
+    return cast("list[str]", found)
 
 
 def _left_alone(ids: Sequence[str], what: str) -> str:
@@ -395,10 +394,9 @@ class ClientSteps:
     def _checked_name(self, name: object, *, new: bool) -> str:
         if new:
             return collection_name(name, self.dialect.names)
-        if not isinstance(name, str):
-            raise InvalidTypeError(f"collection name: expected a str, got {type(name).__name__}")
-        check_text(name, "collection name")
-        return name
+        plain = plain_text(name, "collection name")
+        check_text(plain, "collection name")
+        return plain
 
     @staticmethod
     def _function_of(info: CollectionInfo, function: Any) -> Any:
@@ -432,8 +430,9 @@ class ClientSteps:
         return True
 
     def _set_scope(self, tenant: str, database: str) -> Steps[None]:
-        yield from ask(ops.GetTenant(scope_name(tenant, "tenant")))
-        yield from ask(ops.GetDatabase(tenant, scope_name(database, "database")))
+        tenant, database = scope_name(tenant, "tenant"), scope_name(database, "database")
+        yield from ask(ops.GetTenant(tenant))
+        yield from ask(ops.GetDatabase(tenant, database))
         self.tenant, self.database = tenant, database
 
     def _info_now(self, collection: str) -> CollectionInfo:

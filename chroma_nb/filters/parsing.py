@@ -13,8 +13,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from chroma_nb.brief import quoted, shown
 from chroma_nb.errors import InvalidArgumentError, InvalidTypeError, did_you_mean
-from chroma_nb.filters.brief import quoted, shown
 from chroma_nb.filters.operators import DOCUMENT_KEY, JUNCTIONS, ON_DOCUMENTS, ON_METADATA, OPERATORS, ORDERED, kind_of
 from chroma_nb.filters.patterns import compiled_pattern
 from chroma_nb.filters.tree import EVERYTHING, NODES, And, Compare, Contains, Document, Filter, Member, Or, both

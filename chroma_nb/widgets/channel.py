@@ -16,6 +16,7 @@ import anywidget
 import numpy as np
 from numpy.typing import NDArray
 
+from chroma_nb.brief import inert_line
 from chroma_nb.errors import ChromaError
 from chroma_nb.widgets import assets
 
@@ -108,7 +109,7 @@ class Talking(anywidget.AnyWidget):
         except ChromaError as error:
             self.send({**to, "error": str(error)})
         except Exception as error:  # noqa: BLE001 - a page must get an answer whatever happens, and a callback's traceback has nowhere to go
-            _LOG.exception("widget %s: %s", type(self).__name__, message["ask"][:60])
+            _LOG.exception("widget %s: %s", type(self).__name__, inert_line(message["ask"][:60]))
             self.send({**to, "error": f"{type(error).__name__}: {error}"})
         else:
             self.send({**to, "content": content}, parts)

@@ -41,6 +41,7 @@ LAYERS: tuple[dict[str, set[str]], ...] = (
             "scalars",
             "spaces",
             "stepping",
+            "uncopied",
         },
     },
     {"engine": {"engine"}, "embedding": {"embedding"}, "viz": {"viz"}, "http": {"http"}, "jupyter": {"jupyter"}, "postgres": {"postgres"}},

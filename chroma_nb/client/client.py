@@ -18,6 +18,7 @@ from chroma_nb.client.verb import Async, Steps, Sync, ask, verb
 from chroma_nb.errors import ChromaError, InvalidArgumentError
 from chroma_nb.names import scope_name
 from chroma_nb.results import CollectionInfo, DatabaseInfo
+from chroma_nb.uncopied import Uncopied
 
 _LISTED = 50
 
@@ -165,8 +166,10 @@ class AsyncClient(ClientVerbs, Async):
         await self.close()
 
 
-class AdminVerbs:
+class AdminVerbs(Uncopied):
     """The verbs of an admin client: tenants and databases."""
+
+    _instead = "make one where it is needed: AdminClient(folder or url)"
 
     def __init__(self, execute: Callable[[ops.Op[Any]], Any], *, place: str, release: Callable[[], None] | None = None) -> None:
         self._execute = execute

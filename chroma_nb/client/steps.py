@@ -33,6 +33,7 @@ from chroma_nb.progress import Bar
 from chroma_nb.records import Records, Vectors, collection_metadata, parse_texts, parse_vectors
 from chroma_nb.results import CollectionInfo, GetResult, QueryResult, Written
 from chroma_nb.scalars import check_text, plain_text
+from chroma_nb.uncopied import Uncopied
 
 _log = logging.getLogger("chroma_nb")
 _BAR_FROM = 200
@@ -52,7 +53,7 @@ class _Unset:
 UNSET: Any = _Unset()
 
 
-class CollectionSteps:
+class CollectionSteps(Uncopied):
     """What the collections of all facades do.
 
     Parameters
@@ -67,6 +68,7 @@ class CollectionSteps:
 
     dialect: ClassVar[Dialect] = dialect.GUIDE
     _execute: Any
+    _instead = "pass its name on, and get it again from a client made there: client.get_collection(name)"
 
     def __init__(self, client: ClientSteps, info: CollectionInfo, function: Any) -> None:
         self._client = client
@@ -303,7 +305,7 @@ def _without_selves(found: QueryResult, names: list[str], n_results: int) -> Que
     return QueryResult(records, lengths, None if found.distances is None else found.distances[places])
 
 
-class Access:
+class Access(Uncopied):
     """A client's way to its backend, which ends with the client, also while others use the same backend. Its collections share it."""
 
     def __init__(self, backend: Callable[[ops.Op[Any]], Any], place: str) -> None:
@@ -324,7 +326,7 @@ class Access:
         return self.backend(op)
 
 
-class ClientSteps:
+class ClientSteps(Uncopied):
     """What the clients of all facades do: tenants, databases, collections.
 
     Parameters
@@ -340,6 +342,7 @@ class ClientSteps:
     dialect: ClassVar[Dialect] = dialect.GUIDE
     _execute: Any
     _collection_type: ClassVar[type[CollectionSteps]]
+    _instead = "make a client where it is needed: PersistentClient(folder), or HttpClient(url, headers=...)"
 
     def __init__(
         self,

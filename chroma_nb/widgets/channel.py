@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from chroma_nb.brief import inert_line
 from chroma_nb.errors import ChromaError
+from chroma_nb.uncopied import Uncopied
 from chroma_nb.widgets import assets
 
 _LOG = logging.getLogger("chroma_nb.widgets")
@@ -57,12 +58,14 @@ class Packed:
 _SENT_AS = {"f8": np.float32, "i8": np.int32, "b1": np.uint8}
 
 
-class Talking(anywidget.AnyWidget):
+class Talking(Uncopied, anywidget.AnyWidget):
     """A widget whose page asks and is answered.
 
     Subclasses are declared with the name of their front end, ``class Map(Talking, front="map")``, whose sources are ``static/map.js`` and
     ``static/map.css``, and say in `_answers` what they can be asked.
     """
+
+    _instead = "show the same widget again, or make a new one of the same collection"
 
     def __init_subclass__(cls, *, front: str | None = None, **kwargs: Any) -> None:
         """Take the front end's sources."""

@@ -129,10 +129,13 @@ class _Descriptor:
         self.__name__ = body.__name__
 
     def _dressed(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def face() -> None: ...
+
         functools.update_wrapper(call, self._body)
         signature = inspect.signature(self._body)
-        call.__signature__ = signature.replace(return_annotation=_shown(signature.return_annotation))  # type: ignore[attr-defined]
-        del call.__wrapped__  # type: ignore[attr-defined]
+        face.__signature__ = signature.replace(return_annotation=_shown(signature.return_annotation))  # type: ignore[attr-defined]
+        # Not on `call` itself: what wraps the bound method would get it as its own, with the owner among the parameters.
+        call.__wrapped__ = face  # type: ignore[attr-defined]
         return call
 
 

@@ -420,9 +420,16 @@ class Explorer(Selecting):
         """Write the map, selection and all, as an image; return the path."""
         return exporting.to_png(self, Path(path))
 
-    def to_csv(self, path: str | Path) -> Path:
-        """Write the selected records (all, if none are selected) as CSV; return the path."""
-        return exporting.to_csv(self, Path(path))
+    def to_csv(self, path: str | Path, *, formulas: bool = False) -> Path:
+        """Write the selected records (all, if none are selected) as CSV; return the path.
+
+        Parameters
+        ----------
+        formulas
+            Write every text as it is. By default one that a spreadsheet would run as a formula (it begins with ``= + - @``, a tab or a line
+            break) gets an apostrophe in front, also in ids and in the names of columns; numbers stay numbers.
+        """
+        return exporting.to_csv(self, Path(path), formulas=formulas)
 
     def to_parquet(self, path: str | Path) -> Path:
         """Write the selected records (all, if none are selected) as Parquet; return the path."""

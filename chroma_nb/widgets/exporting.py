@@ -5,6 +5,7 @@ A file is written under a temporary name and moved into place, so that a full di
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 import secrets
@@ -16,6 +17,7 @@ import numpy as np
 
 from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.optional import need
+from chroma_nb.widgets import spreadsheet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,10 +67,10 @@ def to_png(explorer: Explorer, path: Path) -> Path:
     return _written(path, lambda place: place.write_bytes(image))
 
 
-def to_csv(explorer: Explorer, path: Path) -> Path:
-    """Write records with their index, in UTF-8."""
+def to_csv(explorer: Explorer, path: Path, *, formulas: bool = False) -> Path:
+    """Write records with their index, in UTF-8; without `formulas` nothing in them is one to a spreadsheet."""
     frame = _chosen(explorer)
-    return _written(path, frame.to_csv)
+    return _written(path, frame.to_csv if formulas else functools.partial(spreadsheet.write, frame))
 
 
 def to_parquet(explorer: Explorer, path: Path) -> Path:

@@ -15,7 +15,7 @@ import orjson
 
 from chroma_nb.brief import quoted, said, shown
 from chroma_nb.errors import InvalidArgumentError, InvalidTypeError, did_you_mean
-from chroma_nb.scalars import plain_text, unwrapped
+from chroma_nb.scalars import PLAIN, entries_of, plain_text, sequence_of, unwrapped
 from chroma_nb.spaces import SPACES, Space
 
 
@@ -120,7 +120,11 @@ def parse_configuration(metadata: Mapping[str, object] | None, configuration: Ma
     if embedding_function is not None and not isinstance(embedding_function, Mapping):
         raise InvalidTypeError("configuration['embedding_function']: expected a dict of plain data; pass functions as embedding_function=")
     try:
-        plain = None if embedding_function is None else orjson.loads(orjson.dumps(_plain(embedding_function)))
+        plain = (
+            None
+            if embedding_function is None
+            else orjson.loads(orjson.dumps(_plain(embedding_function, "configuration['embedding_function']")))
+        )
     except (orjson.JSONEncodeError, RecursionError) as error:
         raise InvalidTypeError(f"configuration['embedding_function']: expected plain data that JSON can hold ({said(error)})") from None
     return Configuration(HnswParameters(**given), plain)
@@ -174,16 +178,19 @@ def _hnsw_section(sections: Mapping[str, object], place: str) -> dict[str, Any]:
 def _section(section: object, place: str) -> dict[str, object]:
     if not isinstance(section, Mapping):
         raise InvalidTypeError(f"{place}: expected a dict, got {shown(section)}")
-    return {plain_text(key, f"{place}: keys"): value for key, value in section.items()}
+    return {plain_text(key, f"{place}: keys"): value for key, value in entries_of(section, place)}
 
 
-def _plain(value: object) -> object:
-    """Return data whose texts, keys and numbers are plain ones, so that JSON's writer knows them."""
+def _plain(value: object, place: str) -> object:
+    """Return data that JSON holds, of plain types only: its writer would call the code of others, a time zone's for one."""
     if isinstance(value, Mapping):
-        return {plain_text(key, "configuration['embedding_function']: keys"): _plain(inner) for key, inner in value.items()}
+        return {key: _plain(inner, f"{place}[{quoted(key)}]") for key, inner in _section(value, place).items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(inner) for inner in value]
-    return unwrapped(value)
+        return [_plain(inner, f"{place}[{i}]") for i, inner in enumerate(sequence_of(value, place, "a list"))]
+    plain = unwrapped(value)
+    if plain is not None and type(plain) not in PLAIN:
+        raise InvalidTypeError(f"{place}: expected plain data that JSON can hold, got {shown(value)}")
+    return plain
 
 
 def _parameter(key: str, value: object, place: str) -> object:

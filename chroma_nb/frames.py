@@ -295,8 +295,8 @@ def _texts(column: Any, where: _Where) -> list[str | None]:
             if not cell.isascii():
                 check_text(cell, where(i))
         elif isinstance(cell, str):
-            check_text(cell, where(i))
             cells[i] = str.__str__(cell)
+            check_text(cells[i], where(i))
         elif is_absent(cell):
             cells[i] = None
         else:

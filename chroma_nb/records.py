@@ -6,7 +6,7 @@ may rely on them. Data frames become the same columns in `chroma_nb.frames`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Any, TypeAlias
@@ -16,7 +16,19 @@ from numpy.typing import NDArray
 
 from chroma_nb.brief import WIDTH, inert_line, quoted, said, shown
 from chroma_nb.errors import DuplicateIDError, InvalidArgumentError, InvalidTypeError
-from chroma_nb.scalars import INT_MAX, INT_MIN, Metadata, Value, check_text, check_unmasked, is_absent, plain_text, value_of
+from chroma_nb.scalars import (
+    INT_MAX,
+    INT_MIN,
+    Metadata,
+    Value,
+    check_text,
+    check_unmasked,
+    entries_of,
+    is_absent,
+    plain_text,
+    sequence_of,
+    value_of,
+)
 
 Vectors: TypeAlias = NDArray[np.float32]
 MAX_DIMENSION = 65_536
@@ -147,14 +159,14 @@ def parse_ids(ids: object, place: str = "ids", *, unique: bool = True) -> list[s
     DuplicateIDError
         An id occurs twice and `unique` is set.
     """
-    names = [ids] if isinstance(ids, str) else _sequence(ids, place, "str or a list of str")
+    names = [ids] if isinstance(ids, str) else sequence_of(ids, place, "str or a list of str")
     if not names:
         raise InvalidArgumentError(f"{place}: expected at least one id, got an empty list")
     for i, name in enumerate(names):
         if type(name) is not str:
             if not isinstance(name, str):
                 raise InvalidTypeError(f"{place}[{i}]: expected a str, got {shown(name)}; convert with str()")
-            names[i] = str.__str__(name)  # str() of an enum's member would be its name
+            name = names[i] = str.__str__(name)  # noqa: PLW2901 - from here on it is plain; str() of an enum's member would be its name
         if not name:
             raise InvalidArgumentError(f"{place}[{i}]: an id must have at least one character")
         check_text(name, f"{place}[{i}]")
@@ -210,7 +222,7 @@ def numbers_of(vectors: object, place: str) -> NDArray[Any]:
         if isinstance(vectors, np.ndarray) and vectors.dtype != object:
             check_unmasked(vectors, place)
             return np.asarray(vectors)
-        rows = _sequence(vectors, place, "a list of vectors")
+        rows = sequence_of(vectors, place, "a list of vectors")
         if not set(map(type, rows)) <= _NUMBERS:
             rows = _plain_rows(rows, place)
         array = np.asarray(rows)
@@ -263,14 +275,14 @@ def _element(array: NDArray[Any]) -> str:
 
 def parse_texts(texts: object, place: str) -> list[str | None]:
     """Return `texts` as a list of texts, None where one is absent."""
-    items = [texts] if isinstance(texts, str) else _sequence(texts, place, "str or a list of str")
+    items = [texts] if isinstance(texts, str) else sequence_of(texts, place, "str or a list of str")
     for i, text in enumerate(items):
         if type(text) is str:
             if not text.isascii():
                 check_text(text, f"{place}[{i}]")
         elif isinstance(text, str):
-            check_text(text, f"{place}[{i}]")
             items[i] = str.__str__(text)
+            check_text(items[i], f"{place}[{i}]")
         elif is_absent(text):
             items[i] = None
         else:
@@ -284,7 +296,7 @@ def parse_metadatas(metadatas: object, *, removals: bool = False, place: str = "
 
     A key whose value is absent (None, NaN, NaT) is left out; with `removals` a None value is kept as the mark "remove this key".
     """
-    items = [metadatas] if isinstance(metadatas, Mapping) else _sequence(metadatas, place, "a dict or a list of dicts")
+    items = [metadatas] if isinstance(metadatas, Mapping) else sequence_of(metadatas, place, "a dict or a list of dicts")
     return [_metadata(item, f"{place}[{i}]", removals=removals) for i, item in enumerate(items)]
 
 
@@ -321,11 +333,7 @@ def _plain_dict(metadata: object, place: str) -> dict[str, Any]:
     if not isinstance(metadata, Mapping):
         raise InvalidTypeError(f"{place}: expected a dict or None, got {shown(metadata)}")
     result: dict[str, Any] = {}
-    try:
-        entries = list(metadata.items())
-    except Exception as error:
-        raise InvalidTypeError(f"{place}: the {type(metadata).__name__} cannot be read ({said(error)}); pass a dict") from error
-    for key, value in entries:
+    for key, value in entries_of(metadata, place):
         name = plain_text(key, f"{place}: metadata keys")
         if name in result:
             raise InvalidArgumentError(f"{place}: the key {quoted(name)} occurs twice, in two subclasses of str; drop one")
@@ -350,20 +358,6 @@ def collection_metadata(metadata: object, place: str = "metadata") -> Metadata |
     """Parse the metadata of a collection (None stays None)."""
     parsed = _metadata(metadata, place, removals=False)
     return None if parsed is None else {key: value for key, value in parsed.items() if value is not None}
-
-
-def _sequence(values: object, place: str, expected: str) -> list[Any]:
-    if isinstance(values, (list, tuple)):
-        return list(values)
-    if isinstance(values, np.ndarray) and values.ndim:
-        check_unmasked(values, place)
-        return values.tolist() if values.ndim == 1 else list(values)
-    if isinstance(values, (str, bytes, Mapping, np.ndarray)) or not isinstance(values, Iterable):
-        raise InvalidTypeError(f"{place}: expected {expected}, got {shown(values)}")
-    try:
-        return list(values)
-    except Exception as error:  # a foreign iterator or length may do anything
-        raise InvalidTypeError(f"{place}: the {type(values).__name__} cannot be read ({said(error)}); expected {expected}") from error
 
 
 def _duplicates(names: list[str], place: str) -> str:

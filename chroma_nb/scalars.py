@@ -13,7 +13,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo
@@ -163,6 +163,41 @@ def plain_text(value: object, place: str) -> str:
     if not isinstance(value, str):
         raise InvalidTypeError(f"{place}: expected a str, got {shown(value)}")
     return value if type(value) is str else str.__str__(value)
+
+
+def sequence_of(values: object, place: str, expected: str) -> list[Any]:
+    """Return a list, tuple, array or other iterable of values as a list of its own.
+
+    Raises
+    ------
+    InvalidTypeError, InvalidArgumentError
+        It is none (a text or a dict is none here), something in it is masked, or its own code failed.
+    """
+    if type(values) in (list, tuple):
+        return list(values)  # type: ignore[call-overload,no-any-return]
+    if isinstance(values, np.ndarray) and values.ndim:
+        check_unmasked(values, place)
+        return values.tolist() if values.ndim == 1 else list(values)
+    if isinstance(values, (str, bytes, Mapping, np.ndarray)) or not isinstance(values, Iterable):
+        raise InvalidTypeError(f"{place}: expected {expected}, got {shown(values)}")
+    try:
+        return list(values)
+    except Exception as error:  # a foreign iterator or length may do anything
+        raise InvalidTypeError(f"{place}: the {type(values).__name__} cannot be read ({said(error)}); expected {expected}") from error
+
+
+def entries_of(mapping: Mapping[Any, Any], place: str) -> list[tuple[Any, Any]]:
+    """Return the keys and values of a mapping, of whatever class it is.
+
+    Raises
+    ------
+    InvalidTypeError
+        Its own code failed.
+    """
+    try:
+        return [(key, value) for key, value in mapping.items()]
+    except Exception as error:
+        raise InvalidTypeError(f"{place}: the {type(mapping).__name__} cannot be read ({said(error)}); pass a dict") from error
 
 
 def value_of(value: object, place: str) -> Value:

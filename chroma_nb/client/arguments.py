@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from chroma_nb import filters, frames
@@ -12,7 +11,7 @@ from chroma_nb.errors import InvalidArgumentError, InvalidTypeError, did_you_mea
 from chroma_nb.filters import Filter
 from chroma_nb.records import Records, parse_ids
 from chroma_nb.results import Include
-from chroma_nb.scalars import INT_MAX, check_unmasked, plain_text, unwrapped
+from chroma_nb.scalars import INT_MAX, check_unmasked, plain_text, sequence_of, unwrapped
 
 READABLE = ("documents", "embeddings", "metadatas", "uris")
 
@@ -27,10 +26,8 @@ def parse_filter(where: object, where_document: object, dialect: Dialect) -> Fil
 
 def parse_include(include: object, *, distances: bool) -> Include:
     """Parse ``include``: any of documents, embeddings, metadatas, uris, and in queries distances."""
-    if isinstance(include, str) or not isinstance(include, Iterable):
-        raise InvalidTypeError(f"include: expected a list such as ['documents'], got {shown(include)}")
     known = (*READABLE, "distances") if distances else READABLE
-    chosen = [plain_text(name, f"include[{i}]") for i, name in enumerate(include)]
+    chosen = [plain_text(name, f"include[{i}]") for i, name in enumerate(sequence_of(include, "include", "a list such as ['documents']"))]
     for name in chosen:
         if name in known:
             continue
@@ -46,8 +43,8 @@ def parse_include(include: object, *, distances: bool) -> Include:
 
 def whole_number(value: object, name: str, lowest: int) -> int:
     """Return `value` if it is an int of at least `lowest` (numpy's ints are welcome)."""
-    plain = unwrapped(value)
-    if getattr(plain, "ndim", 1) == 0 and hasattr(plain, "item"):  # an array or tensor of one number
+    plain: Any = unwrapped(value)
+    if hasattr(type(plain), "item") and getattr(plain, "ndim", 1) == 0:  # an array or tensor of one number
         check_unmasked(plain, name)
         plain = plain.item()
     if isinstance(plain, bool) or not isinstance(plain, int):

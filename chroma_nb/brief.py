@@ -78,20 +78,20 @@ def shown(value: object) -> str:
     """Return the type of `value` and its repr, cut short, or the type alone when the repr fails."""
     if value is None:
         return "None"
-    kind = type(value).__name__[:WIDTH]
+    kind = inert_line(type(value).__name__[:WIDTH])
     if isinstance(value, str):
         return f"{kind} {quoted(value)}"
     try:
-        return f"{kind} {_BRIEF.repr(value)}"
+        return f"{kind} {inert_line(_BRIEF.repr(value))}"
     except Exception:  # noqa: BLE001 - a foreign repr may do anything; the message must still come
         return kind
 
 
 def said(error: BaseException) -> str:
-    """Return the type and the text of an error of somebody else's, cut short, or the type alone when it has no text to give."""
-    kind = type(error).__name__[:WIDTH]
+    """Return the type and the text of an error of somebody else's in one line, or the type alone when it has no text to give."""
+    kind = inert_line(type(error).__name__[:WIDTH])
     try:
-        text = str(error)
+        text = inert_line(" ".join(str(error)[:_SAID].split()))
     except Exception:  # noqa: BLE001 - a foreign __str__ may do anything; the message must still come
         return kind
-    return f"{kind}: {text[:_SAID]}" if text else kind
+    return f"{kind}: {text}" if text else kind

@@ -37,7 +37,7 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
-from chroma_nb.brief import WIDTH, inert
+from chroma_nb.brief import WIDTH, inert, said
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -132,9 +132,10 @@ class BulkUpsertError(ChromaError, RuntimeError):
     def after(cls, committed: int, ids: Sequence[str], cause: BaseException) -> BulkUpsertError:
         """Make the error for a call whose first `committed` of `ids` are stored."""
         last = f", the last of them {ids[committed - 1][:60]!r}" if committed else ""
+        why = str(cause) if isinstance(cause, ChromaError) else said(cause)
         error = cls(
             f"bulk_upsert stopped after {committed:,} of {len(ids):,} records, which are stored{last}."
-            f" Repeat the call with resume_from={committed} to go on. Cause: {cause}"
+            f" Repeat the call with resume_from={committed} to go on. Cause: {why}"
         )
         error.committed = committed
         return error

@@ -268,7 +268,7 @@ def _plain_row(row: Any, place: str, i: int) -> Any:
 def _element(array: NDArray[Any]) -> str:
     if array.dtype == object and array.size:
         odd = next((each for each in array.flat if isinstance(each, bool) or not isinstance(each, (int, float))), array.flat[0])
-        return f"values of type {type(odd).__name__[:WIDTH]}, such as {shown(odd)}"
+        return f"values of type {shown(odd)}"
     kinds = {"b": "bools", "U": "texts", "S": "bytes", "c": "complex numbers"}
     return kinds.get(array.dtype.kind, f"values of type {str(array.dtype)[:WIDTH]}")
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 
+from chroma_nb.brief import inert_line
 from chroma_nb.errors import InvalidArgumentError, InvalidTypeError, did_you_mean
 from chroma_nb.viz.pca import principal_components
 from chroma_nb.viz.progress import Progress
@@ -228,7 +229,7 @@ def _known_option(name: str, method: Method) -> None:
         message = f"{name}: an option of {owners[0]!r}, not of {method!r}. Leave it out, or use method={owners[0]!r}."
         raise InvalidArgumentError(message)
     known = OPTIONS[method]
-    message = f"{name}: unknown option of {method!r}, which takes {', '.join(known)}.{did_you_mean(name, known)}"
+    message = f"{inert_line(name)}: unknown option of {method!r}, which takes {', '.join(known)}.{did_you_mean(name, known)}"
     raise InvalidArgumentError(message)
 
 

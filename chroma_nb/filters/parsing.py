@@ -115,7 +115,7 @@ class _Parser:
             return EVERYTHING
         if isinstance(node, NODES):
             return node
-        if isinstance(node, Mapping) and not node:
+        if isinstance(node, Mapping) and not entries_of(node, self.place):
             if self.rules.lone:
                 return EVERYTHING
             raise InvalidArgumentError(f"{self.place}: got an empty dict; leave {self.place} out (or pass None) to match every record")

@@ -283,7 +283,8 @@ def _narrowed(values: npt.NDArray[np.float64]) -> npt.NDArray[np.floating]:
     """Halve the size on the wire where float32 gives the same colours."""
     with np.errstate(over="ignore"):
         narrow = values.astype(np.float32)
-        return narrow if float(np.abs(narrow - values).max()) <= min(1e-3 * float(np.ptp(values)), float(np.finfo(np.float32).max)) else values
+        near = np.isfinite(narrow).all() and float(np.abs(narrow - values).max()) <= 1e-3 * float(np.ptp(values))
+    return narrow if near else values
 
 
 def _heading(name: str) -> str:

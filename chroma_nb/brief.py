@@ -65,8 +65,9 @@ def _escaped(character: str) -> str:
 
 
 def short(value: object) -> str:
-    """Return the repr of `value`, cut short."""
-    return _BRIEF.repr(value)
+    """Return the repr of `value` in one line, cut short, or the name of its type when the repr fails."""
+    text = _repr(value)
+    return _kind(value) if text is None else text
 
 
 def quoted(text: str) -> str:
@@ -75,21 +76,27 @@ def quoted(text: str) -> str:
 
 
 def shown(value: object) -> str:
-    """Return the type of `value` and its repr, cut short, or the type alone when the repr fails."""
-    if value is None:
-        return "None"
-    kind = inert_line(type(value).__name__[:WIDTH])
+    """Return the type of `value` and its repr in one line, cut short, or the type alone when the repr fails."""
+    text = _repr(value)
+    return _kind(value) if text is None else "None" if value is None else f"{_kind(value)} {text}"
+
+
+def _repr(value: object) -> str | None:
     if isinstance(value, str):
-        return f"{kind} {quoted(value)}"
+        return quoted(value)
     try:
-        return f"{kind} {inert_line(_BRIEF.repr(value))}"
+        return inert_line(_BRIEF.repr(value))
     except Exception:  # noqa: BLE001 - a foreign repr may do anything; the message must still come
-        return kind
+        return None
+
+
+def _kind(value: object) -> str:
+    return inert_line(type(value).__name__[:WIDTH])
 
 
 def said(error: BaseException) -> str:
     """Return the type and the text of an error of somebody else's in one line, or the type alone when it has no text to give."""
-    kind = inert_line(type(error).__name__[:WIDTH])
+    kind = _kind(error)
     try:
         text = inert_line(" ".join(str(error)[:_SAID].split()))
     except Exception:  # noqa: BLE001 - a foreign __str__ may do anything; the message must still come

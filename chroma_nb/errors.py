@@ -234,5 +234,5 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     >>> did_you_mean("$gtt", ["$gt", "$in"])
     " Did you mean '$gt'?"
     """
-    near = difflib.get_close_matches(word[:WIDTH], list(known), n=1)
+    near = difflib.get_close_matches(str.__str__(word)[:WIDTH], list(known), n=1)
     return f" Did you mean {near[0]!r}?" if near else ""

@@ -301,6 +301,8 @@ def _array_of(values: Sequence[object] | np.ndarray[Any, Any], place: str) -> Va
         if values.ndim != 1:
             raise InvalidArgumentError(f"{place}: expected a flat array, got shape {values.shape}")
         values = values.tolist() if values.dtype.kind in "biufU" else list(values)
+    elif type(values) not in (list, tuple):
+        values = sequence_of(values, place, "a flat array")
     if not values:
         raise InvalidArgumentError(f"{place}: an empty list cannot be kept, its type is unknown; leave the key out")
     items = tuple(scalar_of(item, f"{place}[{i}]") for i, item in enumerate(values))
@@ -319,7 +321,7 @@ def _checked_instant(value: Instant, place: str) -> Instant:
         )
     if value.zone is not None:
         check_text(value.zone, place)
-    return value
+    return value if type(value) is Instant else Instant(value.ns, value.zone)
 
 
 def _instant_of_datetime64(value: np.datetime64, place: str) -> Instant:

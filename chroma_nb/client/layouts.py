@@ -104,7 +104,7 @@ class LayoutSteps(CollectionSteps):
     ) -> Wanted:
         from chroma_nb.viz.projection import ProjectionSpec
 
-        extra = {"seed": seed, **options} if method == "umap" else dict(options)
+        extra = {"seed": seed, **options} if isinstance(method, str) and method == "umap" else dict(options)
         spec = ProjectionSpec.of(method, n_components, self._info.configuration.space, **extra)
         chosen = arguments.parse_filter(where, where_document, self.dialect)
         return Wanted(spec, chosen, arguments.optional_number(sample, "sample", 1), seed)

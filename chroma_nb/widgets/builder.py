@@ -20,6 +20,7 @@ import ipywidgets
 import traitlets
 
 from chroma_nb import filters, html
+from chroma_nb.brief import shown
 from chroma_nb.errors import ChromaError, InvalidArgumentError
 from chroma_nb.filters import EVERYTHING
 from chroma_nb.results import Summary
@@ -191,8 +192,8 @@ class QueryBuilder(Uncopied, Together, ipywidgets.VBox):  # type: ignore[misc]  
         InvalidArgumentError
             The language cannot say it.
         """
-        if language not in LANGUAGES:
-            raise InvalidArgumentError(f"language: expected one of {', '.join(LANGUAGES)}, got {str(language)[:60]!r}")
+        if not isinstance(language, str) or language not in LANGUAGES:
+            raise InvalidArgumentError(f"language: expected one of {', '.join(LANGUAGES)}, got {shown(language)}")
         request, connection = self._request(*self._snapshot()), self._source.connection()
         if needs_vectors(language, request, connection):
             request = replace(request, vectors=vectors_of(self._source, request))

@@ -119,15 +119,24 @@ def parse_configuration(metadata: Mapping[str, object] | None, configuration: Ma
     embedding_function = sections.get("embedding_function")
     if embedding_function is not None and not isinstance(embedding_function, Mapping):
         raise InvalidTypeError("configuration['embedding_function']: expected a dict of plain data; pass functions as embedding_function=")
+    return Configuration(HnswParameters(**given), plain_description(embedding_function, "configuration['embedding_function']"))
+
+
+def plain_description(function: Mapping[str, object] | None, place: str) -> dict[str, Any] | None:
+    """Return the description of an embedding function as JSON keeps it; None stays None.
+
+    Raises
+    ------
+    InvalidTypeError
+        It is no plain data that JSON can hold.
+    """
+    if function is None:
+        return None
     try:
-        plain = (
-            None
-            if embedding_function is None
-            else orjson.loads(orjson.dumps(_plain(embedding_function, "configuration['embedding_function']")))
-        )
+        plain: dict[str, Any] = orjson.loads(orjson.dumps(_plain(function, place)))
     except (orjson.JSONEncodeError, RecursionError) as error:
-        raise InvalidTypeError(f"configuration['embedding_function']: expected plain data that JSON can hold ({said(error)})") from None
-    return Configuration(HnswParameters(**given), plain)
+        raise InvalidTypeError(f"{place}: expected plain data that JSON can hold ({said(error)})") from None
+    return plain
 
 
 def changed_configuration(current: Configuration, configuration: Mapping[str, object]) -> Configuration:

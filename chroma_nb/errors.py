@@ -51,9 +51,13 @@ class ChromaError(Exception):
     trace_id: str | None = None
     """What a server called the incident, for its log."""
 
+    def __init__(self, *args: object) -> None:
+        """Make the message inert."""
+        super().__init__(*(inert(each) if isinstance(each, str) else each for each in args))
+
     def __str__(self) -> str:
-        """Return the message itself (a LookupError would otherwise print its repr), inert."""
-        return inert(str(self.args[0])) if self.args else ""
+        """Return the message itself (a LookupError would otherwise print its repr)."""
+        return str(self.args[0]) if self.args else ""
 
 
 class InvalidArgumentError(ChromaError, ValueError):

@@ -17,7 +17,7 @@ import numpy as np
 from chroma_nb import dialect, embedding, frames, ops
 from chroma_nb.client import arguments
 from chroma_nb.client.verb import Callback, Steps, ask
-from chroma_nb.configuration import changed_configuration, parse_configuration
+from chroma_nb.configuration import changed_configuration, parse_configuration, plain_description
 from chroma_nb.dialect import Dialect
 from chroma_nb.errors import (
     AuthorizationError,
@@ -371,7 +371,8 @@ class ClientSteps(Uncopied):
         made_with = embedding.DefaultEmbeddingFunction() if function is UNSET else function
         _check_function(made_with)
         if made_with is not None and (function is not UNSET or parsed.embedding_function is None):
-            parsed = replace(parsed, embedding_function=embedding.identity(made_with))
+            description = plain_description(embedding.identity(made_with), "embedding_function")
+            parsed = replace(parsed, embedding_function=description)
         op = ops.CreateCollection(
             self.tenant,
             self.database,

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from chroma_nb.brief import WIDTH, quoted, said
 from chroma_nb.errors import ChromaError, EmbeddingError, InvalidTypeError
 from chroma_nb.records import MAX_DIMENSION, numbers_of
+from chroma_nb.scalars import unwrapped
 
 Embeddings = npt.NDArray[np.float32]
 """Vectors as the package passes them around: shape (n, dimension), float32, C order."""
@@ -123,7 +124,7 @@ def own_name(function: object) -> str | None:
             name = method()
     except Exception:  # noqa: BLE001 - a name() that fails names nothing
         return None
-    return str.__str__(name) if isinstance(name, str) and name else None
+    return (str.__str__(name) or None) if isinstance(name, str) else None
 
 
 def code_name(function: object) -> str:
@@ -181,7 +182,7 @@ def _texts(texts: Sequence[str]) -> list[str]:
 
 
 def _texts_per_call(function: object) -> int:
-    size = getattr(function, "batch_size", None)
+    size = unwrapped(getattr(function, "batch_size", None))
     if isinstance(size, int) and not isinstance(size, bool) and size > 0:
         return size * BATCHES_PER_CALL
     return BATCH_SIZE

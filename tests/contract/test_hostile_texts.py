@@ -279,5 +279,6 @@ def test_every_error_makes_its_message_inert() -> None:
         assert str(error).startswith(
             "line one\nline two\t\\x1b[2J\\x1b]0;owned\\x07\\x0d\\x08\\x7f\\x9b31m\\u202e\\u2066\\u061c\\u200f\\u2028"
         )
+        assert error.args == (str(error),)
         assert ACTIVE.search("".join(traceback.format_exception(error))) is None
     assert "x" * 100_000 not in str(errors.BulkUpsertError.after(1, ["x" * 100_000], ValueError(EVIL)))

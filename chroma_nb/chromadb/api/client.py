@@ -23,7 +23,7 @@ from chroma_nb.client.verb import Async, Steps, Sync, ask, verb
 from chroma_nb.dialect import Dialect
 from chroma_nb.errors import EmbeddingFunctionConflictError, InvalidArgumentError, InvalidTypeError
 from chroma_nb.results import CollectionInfo
-from chroma_nb.scalars import plain_text
+from chroma_nb.scalars import plain_text, unwrapped
 from chroma_nb.spaces import SPACES
 
 if TYPE_CHECKING:
@@ -300,6 +300,8 @@ def _with_space_of(function: Any, configuration: dict[str, Any]) -> dict[str, An
     chosen = getattr(function, "default_space", None)
     if isinstance(function, embedding.DefaultEmbeddingFunction) or not callable(chosen):
         return configuration
-    space = chosen()
+    space = unwrapped(chosen())
+    if not isinstance(space, str) or space not in SPACES:
+        return configuration
     section = "hnsw" if configuration.get("spann") is None else "spann"
-    return {**configuration, section: {**(configuration.get(section) or {}), "space": space}} if space in SPACES else configuration
+    return {**configuration, section: {**(configuration.get(section) or {}), "space": space}}

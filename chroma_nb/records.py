@@ -6,6 +6,7 @@ may rely on them. Data frames become the same columns in `chroma_nb.frames`.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
@@ -42,6 +43,9 @@ RESERVED_KEYS = frozenset({"chroma:document"})
 """Metadata keys that Chroma keeps for itself."""
 _MARKS = "$#"
 """First characters of operators and of Chroma's own fields: filters could not tell such keys from them."""
+
+# A masked element among plain numbers becomes NaN, which is refused: numpy's word about it would only stand beside ours.
+warnings.filterwarnings("ignore", "Warning: converting a masked element to nan", UserWarning, r"chroma_nb\.records")
 
 
 @dataclass(frozen=True, eq=False)

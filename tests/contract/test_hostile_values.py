@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -160,7 +162,7 @@ def store() -> Iterator[Any]:
 @pytest.mark.parametrize(
     ("calls", "count"), [(WRITES, 18), (FRAMES, 7), (READS, 26), (CATALOGUE, 16), (FUNCTIONS, 4)], ids=["w", "f", "r", "c", "e"]
 )
-@pytest.mark.filterwarnings("default:.*masked element:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*masked element:UserWarning")
 def test_no_odd_value_fails_raw(store: Any, calls: list[Call], count: int) -> None:
     assert (len(calls), len(ODD)) == (count, 118)
     asked = store if calls in (CATALOGUE, FUNCTIONS) else store.get_collection("docs")
@@ -208,7 +210,7 @@ def test_two_keys_that_are_one_text_are_refused(store: Any) -> None:
 
 
 @pytest.mark.parametrize("odd", MASKED)
-@pytest.mark.filterwarnings("default:.*masked element:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*masked element:UserWarning")
 def test_nothing_masked_is_stored(store: Any, odd: Any) -> None:
     docs = store.get_collection("docs")
     for call in (
@@ -226,6 +228,21 @@ def test_nothing_masked_is_stored(store: Any, odd: Any) -> None:
         with pytest.raises(ChromaError):
             call()
     assert docs.count() == 2
+
+
+def test_a_masked_number_among_others_is_refused_without_a_warning() -> None:
+    code = """
+import numpy as np
+import chroma_nb
+docs = chroma_nb.EphemeralClient().create_collection("docs", embedding_function=None)
+try:
+    docs.add(["a"], embeddings=[[1.0, np.ma.masked]])
+except chroma_nb.errors.InvalidArgumentError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert "embeddings[0][1]" in done.stdout
+    assert done.stderr == ""
 
 
 def test_a_mask_that_hides_nothing_is_no_mask(store: Any) -> None:

@@ -28,6 +28,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from chroma_nb.engine import folder as files
 from chroma_nb.engine import schema
 from chroma_nb.engine.forking import Gate
 from chroma_nb.engine.interrupts import Postponed
@@ -116,9 +117,10 @@ class Database:
             raise InvalidArgumentError(
                 f"path {str(folder)!r}: cannot be made ({error.strerror}); give a folder you may write to"
             ) from error
+        files.check(folder / _LOCK)
         with Postponed() as interrupt, self._exclusively(interrupt):
-            caches = folder / CACHES
-            if (not records.exists() or records.stat().st_size == 0) and caches.is_dir() and any(caches.iterdir()):
+            files.check_records(records, read_only=False)
+            if (not records.exists() or records.stat().st_size == 0) and files.has_caches(folder / CACHES):
                 raise DatabaseCorruptedError(
                     f"{records}: missing or empty, but caches of it are there; restore it from a backup, or remove the folder"
                 )
@@ -154,6 +156,7 @@ class Database:
         if self.folder is None:
             target, uri = ":memory:", False
         else:
+            files.check_records(Path(self.place), read_only=self.read_only)
             target, uri = f"{Path(self.place).absolute().as_uri()}?mode={'ro' if self.read_only else 'rwc'}{'&immutable=1' * still}", True
         connection = sqlite3.connect(
             target,
@@ -172,14 +175,15 @@ class Database:
         return connection
 
     def _configure(self, connection: sqlite3.Connection) -> None:
+        schema.harden(connection)
         connection.execute(f"PRAGMA page_size = {schema.PAGE_SIZE}")
-        if self.folder is not None and not self.read_only:
+        if self.folder is not None:
             schema.is_ours(connection, self.place)  # before anything is written into what may be another program's
+        if self.folder is not None and not self.read_only:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA wal_autocheckpoint = 0")
         connection.execute("PRAGMA cache_size = -32768")
-        connection.execute("PRAGMA trusted_schema = OFF")
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:

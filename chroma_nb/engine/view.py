@@ -163,7 +163,7 @@ def empty() -> View:
     return View(0, 0, 0, none, none, np.empty(0, dtype=bool), inverse, inverse, Ids.empty(), Columns(), Matrix())
 
 
-def restored(seq: int, rows: NDArray[np.int64], labels: NDArray[np.int64], ids: Ids, columns: Columns) -> View:
+def restored(seq: int, rows: NDArray[np.int64], labels: NDArray[np.int64], ids: Ids, columns: Columns, entry: Entry) -> View:
     """Return the view that a saved copy of these parts stands for."""
     return _written(empty(), seq, rows, labels, ids, columns)
 

@@ -14,6 +14,7 @@ import logging
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -85,7 +86,7 @@ class _Pieces:
 
 def _register(database: Database, entry: Entry, kind: str, seq: int, name: str, size: int, digest: str) -> str | None:
     """Enter the file in SQLite; return the name to remove: of the one replaced, or of this one if it is out of date already."""
-    with database.write() as (connection, _):
+    with database.write() as connection:
         now = connection.execute("SELECT seq FROM collection WHERE number = ? AND id = ?", (entry.number, entry.info.id)).fetchone()
         held = connection.execute("SELECT seq, file FROM cache WHERE collection = ? AND kind = ?", (entry.number, kind)).fetchone()
         # One that claims to be newer than the collection itself is of another store, or a lie.
@@ -126,15 +127,9 @@ def load(
     row = connection.execute("SELECT seq, file, size, sha256 FROM cache WHERE collection = ? AND kind = ?", (entry.number, kind)).fetchone()
     if row is None:
         return None
-    seq, name, size, sha256 = row
+    name = row[1]
     try:
-        with folder.opened(database.folder / CACHES) as files:
-            if not isinstance(size, int) or not len(_MAGIC) <= size <= most:
-                raise ValueError(f"{size!r} bytes are too few or too many")
-            cache = _verified(files.read(name, size), sha256)
-        if cache.header.get("collection") != entry.info.id or cache.header.get("kind") != kind or not cache.seq == seq <= entry.seq:
-            raise ValueError("it belongs elsewhere")
-        return made(cache)
+        return made(_verified(database.folder / CACHES, row, most, entry, kind))
     except (OSError, ValueError, KeyError, TypeError, DatabaseCorruptedError) as error:
         if not _is_replaced(database, entry, kind, name):
             _log.warning("chroma_nb: the %s cache of collection %r is not usable (%s); it will be made anew", kind, entry.info.name, error)
@@ -148,9 +143,21 @@ def _is_replaced(database: Database, entry: Entry, kind: str, name: str) -> bool
     return row is None or row[0] != name
 
 
-def _verified(data: NDArray[np.uint8], sha256: object) -> Cache:
+def _verified(place: Path, row: tuple[Any, ...], most: int, entry: Entry, kind: str) -> Cache:
+    seq, name, size, sha256 = row
+    if not isinstance(size, int) or not len(_MAGIC) <= size <= most:
+        raise ValueError(f"{size!r} bytes are too few or too many")
+    with folder.opened(place) as files:
+        data = files.read(name, size)
     if hashlib.sha256(data.data).hexdigest() != sha256:
         raise ValueError("its checksum differs")
+    cache = _parsed(data)
+    if cache.header.get("collection") != entry.info.id or cache.header.get("kind") != kind or not cache.seq == seq <= entry.seq:
+        raise ValueError("it belongs elsewhere")
+    return cache
+
+
+def _parsed(data: NDArray[np.uint8]) -> Cache:
     start = len(_MAGIC) + 8
     if data[: len(_MAGIC)].tobytes() != _MAGIC:
         raise ValueError("another format")

@@ -69,7 +69,7 @@ def check(
     # Also the links beyond the count: hnswlib fetches what they lead to ahead of time, and its own are never out of range.
     _require(int((counts & _COUNT).max()) <= 2 * neighbors and int(counts.max()) <= _COUNT | 1 << 16, "it counts too many links")
     _require(int(links.max()) < n, "a link leads nowhere")
-    _require(0 <= int(levels.min()) and int(levels.max()) <= _HIGHEST_LEVEL, "a level is out of range")
+    _require(int(levels.min()) >= 0 and int(levels.max()) <= _HIGHEST_LEVEL, "a level is out of range")
     _check_upper(levels, _table(upper, 1 + neighbors), neighbors)
     _require(type(entry) is int and 0 <= entry < n, "its entry point is out of range")
     labels = np.ascontiguousarray(words[:, -2:]).view(np.uint64)[:, 0]

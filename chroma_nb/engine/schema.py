@@ -98,9 +98,12 @@ def harden(connection: sqlite3.Connection) -> None:
         connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
     if sys.version_info >= (3, 12):
         # Should somebody change the file while it is open; `is_ours` has refused all of these before.
-        connection.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, True)
-        connection.setconfig(sqlite3.SQLITE_DBCONFIG_ENABLE_TRIGGER, False)
-        connection.setconfig(sqlite3.SQLITE_DBCONFIG_ENABLE_VIEW, False)
+        for option, on in (
+            (sqlite3.SQLITE_DBCONFIG_DEFENSIVE, 1),
+            (sqlite3.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0),
+            (sqlite3.SQLITE_DBCONFIG_ENABLE_VIEW, 0),
+        ):
+            connection.setconfig(option, bool(on))
 
 
 def is_ours(connection: sqlite3.Connection, place: str) -> bool:

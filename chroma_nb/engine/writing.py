@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chroma_nb import stopping
 from chroma_nb.engine import reading, vectors
 from chroma_nb.engine.catalog import Entry
 from chroma_nb.engine.encoding import Encoded, decode_metadatas, document_crc, encode_metadata, head_crc, row_crc, row_crcs
-from chroma_nb.engine.interrupts import Postponed
 from chroma_nb.engine.schema import span
 from chroma_nb.errors import InvalidDimensionError
 from chroma_nb.records import Records, Vectors
@@ -28,13 +28,10 @@ _STEP = 5000
 class Change:
     """One write call on one collection, inside an open transaction."""
 
-    def __init__(
-        self, connection: sqlite3.Connection, entry: Entry, interrupt: Postponed, progress: Callable[[int], Any] | None = None
-    ) -> None:
+    def __init__(self, connection: sqlite3.Connection, entry: Entry, progress: Callable[[int], Any] | None = None) -> None:
         self._progress = progress
         self._connection = connection
         self._entry = entry
-        self._interrupt = interrupt
         self._next_row = entry.next_row
         self._next_label = entry.next_label
         self._dimension = entry.info.dimension
@@ -79,7 +76,7 @@ class Change:
         labels = np.fromiter((label for _, label in reading.select(self._connection, self._entry, "label", rows)), dtype=np.int64)
         base = span(self._entry.number)[0]
         for start in range(0, len(rows), _STEP):
-            self._interrupt.check()
+            stopping.check()
             self._connection.executemany(
                 "DELETE FROM record WHERE key = ?", [(key,) for key in (rows[start : start + _STEP] + base).tolist()]
             )
@@ -117,7 +114,7 @@ class Change:
         label = self._new_labels(embeddings if whole else embeddings[np.asarray(chosen)])
         key = span(self._entry.number, self._next_row)[0]
         for start in range(0, len(chosen), _STEP):
-            self._interrupt.check()
+            stopping.check()
             part = chosen[start : start + _STEP]
             labels = range(label + start, label + start + len(part))
             rows = zip(
@@ -146,7 +143,7 @@ class Change:
         current = reading.select(self._connection, self._entry, "id, label, metadata, uri, document, document_crc", rows)
         stored = decode_metadatas([row[3] for row in current])
         for start in range(0, len(current), _STEP):
-            self._interrupt.check()
+            stopping.check()
             changed = []
             for place in range(start, min(start + _STEP, len(current))):
                 key, identifier, label, metadata, uri, document, crc = current[place]
@@ -169,7 +166,8 @@ class Change:
 
     def _tell(self, done: int) -> None:
         if self._progress is not None:
-            self._progress(done)
+            with stopping.released():
+                self._progress(done)
 
     def _relabelled(self, records: Records, known: dict[str, tuple[int, int]], order: list[int]) -> dict[int, int]:
         """Store the new vectors of known records; return their new labels by place in the batch."""

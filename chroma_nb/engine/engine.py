@@ -421,6 +421,8 @@ class Engine:
             line = connection.execute("SELECT label FROM change WHERE key = ?", (first,)).fetchone()
             if op.version < entry.floor or line is None:
                 return None
+            if type(line[0]) is not int:
+                raise reading.damaged(entry, "its journal is damaged")
             return current.ids.at(current.in_order(np.flatnonzero(current.alive & (current.labels >= line[0]))))
 
         return self._reading(op.collection, changed)

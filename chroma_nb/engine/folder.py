@@ -199,7 +199,7 @@ class CacheFiles:
             self._unlink(name)
 
     def remove_strays(self, kept: set[str], older_than: float) -> None:
-        """Remove our files that are not `kept`, and unfinished ones, if they are older than `older_than`: nobody is writing them any more."""
+        """Remove our files that are not `kept`, finished or not, if they are older than `older_than`, so that nobody is writing them."""
         for name in list(self.names()):
             if name not in kept and is_name(f"{name.removesuffix('.tmp').removesuffix('.cache')}.cache"):
                 with contextlib.suppress(OSError):

@@ -73,8 +73,18 @@ class Configuration:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Configuration:
-        """Read back what `to_json` wrote."""
-        return cls(HnswParameters(**data["hnsw"]), data.get("embedding_function"))
+        """Read back what `to_json` wrote; the ranges are those of a caller's.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            Anything is missing, unknown or out of range.
+        """
+        given, embedding_function = data["hnsw"], data.get("embedding_function")
+        if not isinstance(given, Mapping) or not (embedding_function is None or isinstance(embedding_function, dict)):
+            raise InvalidTypeError("configuration: expected sections of plain data")
+        hnsw = {key: parameter_of(key, value, f"configuration['hnsw'][{key!r}]") for key, value in given.items()}
+        return cls(HnswParameters(**hnsw), embedding_function)
 
 
 _LEGACY = {
@@ -113,7 +123,7 @@ def parse_configuration(metadata: Mapping[str, object] | None, configuration: Ma
                 raise InvalidArgumentError(
                     f"metadata[{quoted(key)}]: unknown HNSW parameter; expected one of {', '.join(_LEGACY)}.{did_you_mean(key, _LEGACY)}"
                 )
-            given[_LEGACY[key]] = _parameter(_LEGACY[key], value, f"metadata[{key!r}]")
+            given[_LEGACY[key]] = parameter_of(_LEGACY[key], value, f"metadata[{key!r}]")
     sections = _sections(configuration, "configuration")
     given |= _hnsw_section(sections, "configuration")
     embedding_function = sections.get("embedding_function")
@@ -181,7 +191,7 @@ def _hnsw_section(sections: Mapping[str, object], place: str) -> dict[str, Any]:
         spann = _section(spann, f"{place}['spann']")
         hnsw = {key: spann[key] for key in ("space", "ef_construction", "ef_search", "max_neighbors") if spann.get(key) is not None}
     section = _section(hnsw, f"{place}['hnsw']") if hnsw is not None else {}
-    return {key: _parameter(key, value, f"{place}['hnsw'][{quoted(key)}]") for key, value in section.items() if value is not None}
+    return {key: parameter_of(key, value, f"{place}['hnsw'][{quoted(key)}]") for key, value in section.items() if value is not None}
 
 
 def _section(section: object, place: str) -> dict[str, object]:
@@ -202,7 +212,14 @@ def _plain(value: object, place: str) -> object:
     return plain
 
 
-def _parameter(key: str, value: object, place: str) -> object:
+def parameter_of(key: str, value: object, place: str) -> Any:
+    """Return a parameter of the graph if it is one and in range.
+
+    Raises
+    ------
+    InvalidArgumentError
+        It is neither.
+    """
     value = unwrapped(value)
     known = tuple(HnswParameters.__dataclass_fields__)
     if key not in known:

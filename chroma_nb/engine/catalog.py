@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import uuid
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -14,8 +16,10 @@ import orjson
 from chroma_nb.brief import inert_line, quoted, said, shown
 from chroma_nb.configuration import Configuration
 from chroma_nb.engine.encoding import decode_metadatas, encode_metadata
-from chroma_nb.engine.schema import span
+from chroma_nb.engine.scanning import ascending, scanning
+from chroma_nb.engine.schema import SHIFT, span
 from chroma_nb.errors import DatabaseCorruptedError, NotFoundError, UniqueConstraintError, did_you_mean
+from chroma_nb.records import MAX_DIMENSION
 from chroma_nb.results import CollectionInfo, DatabaseInfo
 from chroma_nb.scalars import Metadata
 
@@ -36,10 +40,18 @@ class Entry:
         return self.info.version
 
 
-_SELECT = """
+_COLUMNS = """
     SELECT c.number, c.id, c.name, t.name, d.name, c.metadata, c.configuration, c.dimension, c.count, c.seq, c.vectors_seq,
            c.next_row, c.next_label, c.floor
-    FROM collection AS c JOIN database AS d ON d.number = c.database JOIN tenant AS t ON t.number = d.tenant"""
+    FROM collection AS c"""
+_JOINED = "JOIN database AS d ON d.number = c.database JOIN tenant AS t ON t.number = d.tenant"
+_SELECT = f"{_COLUMNS} {_JOINED}"
+
+
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+_COLLECTIONS = 1 << 63 - SHIFT
+_MOST = 1 << SHIFT - 1
+"""Rows or labels that may have been given away: half of what a key has room for, so that there is always room for one more call."""
 
 
 _LONGEST = 80
@@ -55,11 +67,22 @@ def _entry(row: Sequence[Any]) -> Entry:
     number, identifier, name, tenant, database, metadata, configuration, dimension, count, seq, vectors_seq, next_row, next_label, floor = (
         row
     )
+    if not (
+        type(identifier) is type(name) is type(tenant) is type(database) is str
+        and _UUID.fullmatch(identifier)
+        and not set(map(type, (number, count, seq, vectors_seq, next_row, next_label, floor))) - {int}
+        and 0 < number < _COLLECTIONS
+        and 0 <= count <= next_row <= _MOST
+        and count <= next_label <= _MOST
+        and 0 <= floor <= seq <= _MOST
+        and 0 <= vectors_seq <= seq
+        and ((dimension is None and not count) or (type(dimension) is int and 0 < dimension <= MAX_DIMENSION))
+    ):
+        raise DatabaseCorruptedError(f"collection {shown(name)}: the numbers that describe it are damaged; restore a backup")
     try:
-        uuid.UUID(identifier)
         parsed_metadata, parsed_configuration = None if metadata is None else decode_metadatas([metadata])[0], _configuration(configuration)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise DatabaseCorruptedError(f"collection {shown(name)}: its description is damaged ({said(error)}); restore a backup") from None
+        raise DatabaseCorruptedError(f"collection {quoted(name)}: its description is damaged ({said(error)}); restore a backup") from None
     info = CollectionInfo(
         id=identifier,
         name=name,
@@ -124,16 +147,19 @@ def find(connection: sqlite3.Connection, database: int, name: str) -> Entry | No
 def listing(connection: sqlite3.Connection, tenant: str, database: str, limit: int | None, offset: int) -> list[CollectionInfo]:
     """Return the collections of a database in order of creation."""
     number = database_number(connection, tenant, database)
-    rows = connection.execute(
-        f"{_SELECT} WHERE c.database = ? ORDER BY c.number LIMIT ? OFFSET ?", (number, -1 if limit is None else limit, offset)
-    )
-    return [_entry(row).info for row in rows]
+    with scanning(connection):
+        rows = connection.execute(
+            f"{_COLUMNS} NOT INDEXED {_JOINED} WHERE c.database = ? ORDER BY c.number LIMIT ? OFFSET ?",
+            (number, -1 if limit is None else limit, offset),
+        )
+        return [_entry(row).info for row in ascending(rows)]
 
 
 def count(connection: sqlite3.Connection, tenant: str, database: str) -> int:
     """Return how many collections a database has."""
     number = database_number(connection, tenant, database)
-    return int(connection.execute("SELECT count(*) FROM collection WHERE database = ?", (number,)).fetchone()[0])
+    with scanning(connection):
+        return int(connection.execute("SELECT count(*) FROM collection WHERE database = ?", (number,)).fetchone()[0])
 
 
 def create(connection: sqlite3.Connection, database: int, name: str, metadata: Metadata | None, configuration: Configuration) -> Entry:
@@ -146,11 +172,25 @@ def create(connection: sqlite3.Connection, database: int, name: str, metadata: M
     """
     _require_free(connection, database, name)
     identifier = str(uuid.uuid4())
-    connection.execute(
+    _insert(
+        connection,
         "INSERT INTO collection (id, database, name, metadata, configuration) VALUES (?, ?, ?, ?, ?)",
         (identifier, database, name, encode_metadata(metadata), _written(configuration)),
     )
     return by_id(connection, identifier)
+
+
+def _one(connection: sqlite3.Connection, statement: str, number: int) -> Any:
+    """Return a value of the row with this number, which an index said is there."""
+    row = connection.execute(statement, (number,)).fetchone()
+    if row is None:
+        raise DatabaseCorruptedError(f"an index leads to number {number}, which is not there; restore a backup")
+    return row[0]
+
+
+def _insert(connection: sqlite3.Connection, statement: str, values: tuple[Any, ...]) -> None:
+    with scanning(connection):  # for a new number SQLite goes through the table of those it gave away
+        connection.execute(statement, values)
 
 
 def _written(configuration: Configuration) -> bytes:
@@ -165,7 +205,7 @@ def _require_free(connection: sqlite3.Connection, database: int, name: str) -> N
 def modify(connection: sqlite3.Connection, entry: Entry, name: str | None, configuration: Configuration | None) -> None:
     """Rename a collection and replace its configuration."""
     if name is not None and name != entry.info.name:
-        database = connection.execute("SELECT database FROM collection WHERE number = ?", (entry.number,)).fetchone()[0]
+        database = _one(connection, "SELECT database FROM collection WHERE number = ?", entry.number)
         _require_free(connection, database, name)
         connection.execute("UPDATE collection SET name = ? WHERE number = ?", (name, entry.number))
     if configuration is not None:
@@ -179,16 +219,21 @@ def set_metadata(connection: sqlite3.Connection, entry: Entry, metadata: Metadat
 
 def fork(connection: sqlite3.Connection, entry: Entry, name: str) -> Entry:
     """Copy a collection, records and all, under a new name of the same database."""
-    database = connection.execute("SELECT database FROM collection WHERE number = ?", (entry.number,)).fetchone()[0]
+    database = _one(connection, "SELECT database FROM collection WHERE number = ?", entry.number)
     made = create(connection, database, name, entry.info.metadata, entry.info.configuration)
     shift = span(made.number)[0] - span(entry.number)[0]
     keys = span(entry.number)
-    connection.execute(
-        "INSERT INTO record SELECT key + ?, ?, id, label, metadata, uri, document, crc, document_crc FROM record WHERE key BETWEEN ? AND ?",
-        (shift, made.number, *keys),
-    )
-    connection.execute("INSERT INTO chunk SELECT key + ?, size, live, crc FROM chunk WHERE key BETWEEN ? AND ?", (shift, *keys))
-    connection.execute("INSERT INTO vectors SELECT key + ?, data FROM vectors WHERE key BETWEEN ? AND ?", (shift, *keys))
+    with scanning(connection):
+        for table in ("record", "chunk", "vectors"):  # SQLite writes all it copies into a temporary table first
+            rows = connection.execute(f"SELECT key FROM {table} WHERE key BETWEEN ? AND ? ORDER BY key", keys)
+            deque(ascending(rows), maxlen=0)
+        connection.execute(
+            """INSERT INTO record SELECT key + ?, ?, id, label, metadata, uri, document, crc, document_crc
+               FROM record WHERE key BETWEEN ? AND ?""",
+            (shift, made.number, *keys),
+        )
+        connection.execute("INSERT INTO chunk SELECT key + ?, size, live, crc FROM chunk WHERE key BETWEEN ? AND ?", (shift, *keys))
+        connection.execute("INSERT INTO vectors SELECT key + ?, data FROM vectors WHERE key BETWEEN ? AND ?", (shift, *keys))
     connection.execute(
         """UPDATE collection SET (dimension, count, next_row, next_label, seq, vectors_seq, floor) =
            (SELECT dimension, count, next_row, next_label, seq, vectors_seq, seq FROM collection WHERE number = ?) WHERE number = ?""",
@@ -200,18 +245,22 @@ def fork(connection: sqlite3.Connection, entry: Entry, name: str) -> Entry:
 def delete(connection: sqlite3.Connection, number: int) -> None:
     """Remove a collection, its records and what the caches said of it."""
     keys = span(number)
-    for table in ("record", "chunk", "vectors", "change"):
-        connection.execute(f"DELETE FROM {table} WHERE key BETWEEN ? AND ?", keys)
-    for table in ("cache", "layout"):
-        connection.execute(f"DELETE FROM {table} WHERE collection = ?", (number,))
+    with scanning(connection):
+        for table in ("record", "chunk", "vectors", "change"):
+            connection.execute(f"DELETE FROM {table} WHERE key BETWEEN ? AND ?", keys)
+        for table in ("cache", "layout"):
+            connection.execute(f"DELETE FROM {table} WHERE collection = ?", (number,))
     connection.execute("DELETE FROM collection WHERE number = ?", (number,))
 
 
 def numbers(connection: sqlite3.Connection, database: int | None = None) -> list[int]:
     """Return the numbers of all collections, or of those of one database."""
-    if database is None:
-        return [number for (number,) in connection.execute("SELECT number FROM collection")]
-    return [number for (number,) in connection.execute("SELECT number FROM collection WHERE database = ?", (database,))]
+    with scanning(connection):
+        rows = connection.execute("SELECT number, database FROM collection NOT INDEXED ORDER BY number")
+        found = [number for number, owner in ascending(rows) if database in (None, owner)]
+    if not all(0 < number < _COLLECTIONS for number in found):
+        raise DatabaseCorruptedError("a collection has a number that is never given; restore a backup")
+    return found
 
 
 def tenant_number(connection: sqlite3.Connection, tenant: str) -> int:
@@ -237,12 +286,26 @@ def create_tenant(connection: sqlite3.Connection, name: str) -> None:
     """Make a tenant."""
     if connection.execute("SELECT 1 FROM tenant WHERE name = ?", (name,)).fetchone():
         raise UniqueConstraintError(f"Tenant [{_named(name)}] already exists")
-    connection.execute("INSERT INTO tenant (name) VALUES (?)", (name,))
+    _insert(connection, "INSERT INTO tenant (name) VALUES (?)", (name,))
 
 
 def tenants(connection: sqlite3.Connection) -> list[str]:
     """Return the names of all tenants in order of creation."""
-    return [name for (name,) in connection.execute("SELECT name FROM tenant ORDER BY number")]
+    with scanning(connection):
+        rows = connection.execute("SELECT number, name FROM tenant NOT INDEXED ORDER BY number")
+        return [_text(name, "a tenant") for _, name in ascending(rows)]
+
+
+def _text(value: object, whose: str) -> str:
+    if not isinstance(value, str):
+        raise DatabaseCorruptedError(f"the name of {whose} is no text; restore a backup")
+    return value
+
+
+def _identifier(value: object) -> str:
+    if not isinstance(value, str) or not _UUID.fullmatch(value):
+        raise DatabaseCorruptedError("the id of a database is no UUID; restore a backup")
+    return value
 
 
 def create_database(connection: sqlite3.Connection, tenant: str, name: str) -> None:
@@ -250,23 +313,25 @@ def create_database(connection: sqlite3.Connection, tenant: str, name: str) -> N
     number = tenant_number(connection, tenant)
     if connection.execute("SELECT 1 FROM database WHERE tenant = ? AND name = ?", (number, name)).fetchone():
         raise UniqueConstraintError(f"Database [{_named(name)}] already exists in tenant {quoted(tenant)}")
-    connection.execute("INSERT INTO database (id, tenant, name) VALUES (?, ?, ?)", (str(uuid.uuid4()), number, name))
+    _insert(connection, "INSERT INTO database (id, tenant, name) VALUES (?, ?, ?)", (str(uuid.uuid4()), number, name))
 
 
 def databases(connection: sqlite3.Connection, tenant: str, limit: int | None, offset: int) -> list[DatabaseInfo]:
     """Return the databases of a tenant in order of creation."""
     number = tenant_number(connection, tenant)
-    rows = connection.execute(
-        "SELECT id, name FROM database WHERE tenant = ? ORDER BY number LIMIT ? OFFSET ?", (number, -1 if limit is None else limit, offset)
-    )
-    return [DatabaseInfo(identifier, name, tenant) for identifier, name in rows]
+    with scanning(connection):
+        rows = connection.execute(
+            "SELECT number, id, name FROM database NOT INDEXED WHERE tenant = ? ORDER BY number LIMIT ? OFFSET ?",
+            (number, -1 if limit is None else limit, offset),
+        )
+        return [DatabaseInfo(_identifier(identifier), _text(name, "a database"), tenant) for _, identifier, name in ascending(rows)]
 
 
 def database(connection: sqlite3.Connection, tenant: str, name: str) -> DatabaseInfo:
     """Return one database."""
     number = database_number(connection, tenant, name)
-    identifier = connection.execute("SELECT id FROM database WHERE number = ?", (number,)).fetchone()[0]
-    return DatabaseInfo(identifier, name, tenant)
+    identifier = _one(connection, "SELECT id FROM database WHERE number = ?", number)
+    return DatabaseInfo(_identifier(identifier), name, tenant)
 
 
 def delete_database(connection: sqlite3.Connection, tenant: str, name: str) -> list[int]:

@@ -32,8 +32,10 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from chroma_nb import stopping
+from chroma_nb.engine import folder as files
 from chroma_nb.engine import schema
 from chroma_nb.engine.forking import Gate
+from chroma_nb.engine.scanning import STEPS
 from chroma_nb.errors import (
     ChromaError,
     ClosedError,
@@ -57,8 +59,6 @@ _LARGEST_WAL = 256 << 20
 """Past this a write folds the WAL into the records file itself; before, that is left to a pause in the writing."""
 _KEPT_READERS = 8
 _FORK_PATIENCE = 5.0
-_STEPS = 20_000
-"""Of SQLite's machine, between two looks at whether to go on: some milliseconds."""
 _HARMLESS = (InvalidArgumentError, NotFoundError)
 """Errors that leave no statement behind in the middle of its rows."""
 
@@ -92,7 +92,11 @@ class _Errors:
             raise DatabaseCorruptedError(f"{place}: {error}") from error
 
     def _translated(self, error: sqlite3.Error) -> ChromaError:
-        text = str(error)
+        # It may quote the file: a table's name, a text.
+        text = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in str(error)[:200])
+        damage = ("malformed", "not a database", "decode to UTF-8", "unsupported file format")
+        if isinstance(error, sqlite3.IntegrityError) or any(each in text for each in damage):  # no call of ours breaks a constraint
+            return DatabaseCorruptedError(f"{self._database.place}: damaged ({text}); restore it from a backup")
         if "full" in text:
             return StorageFullError(f"{self._database.place}: the disk is full; the call was undone. Free some space and repeat it")
         if "readonly" in text or "read-only" in text:
@@ -104,8 +108,6 @@ class _Errors:
                 f"{self._database.place}: the last writes are in its -wal file, which cannot be read where nothing may be written;"
                 " copy the folder to a place where you may write"
             )
-        if "malformed" in text or "not a database" in text or "decode to UTF-8" in text:
-            return DatabaseCorruptedError(f"{self._database.place}: damaged ({text}); restore it from a backup")
         return StoreError(f"{self._database.place}: {text}; what was committed before is intact")
 
 
@@ -180,15 +182,14 @@ class Database:
             raise InvalidArgumentError(
                 f"path {str(folder)!r}: cannot be made ({error.strerror}); give a folder you may write to"
             ) from error
+        files.check(folder / _LOCK)
         with self._exclusively():
-            caches = folder / CACHES
-            if (not records.exists() or records.stat().st_size == 0) and caches.is_dir() and any(caches.iterdir()):
+            files.check_records(records, read_only=False)
+            if (not records.exists() or records.stat().st_size == 0) and files.has_caches(folder / CACHES):
                 raise DatabaseCorruptedError(
                     f"{records}: missing or empty, but caches of it are there; restore it from a backup, or remove the folder"
                 )
-            connection = self._connect()
-            schema.prepare(connection, self.place)
-            self._readers.append(connection)
+            self._readers.append(self._prepared())
         self._identity = self._file_identity()
 
     def _open_read_only(self, records: Path) -> None:
@@ -197,10 +198,17 @@ class Database:
                 f"path {str(records.parent)!r}: no store there, and the folder is read-only; give a folder you may write to"
             )
         self.read_only = True
-        connection = self._connect()
-        schema.prepare(connection, self.place, read_only=True)
-        self._give_back(connection)
+        self._give_back(self._prepared())
         self._identity = self._file_identity()
+
+    def _prepared(self) -> sqlite3.Connection:
+        connection = self._connect()
+        try:
+            schema.prepare(connection, self.place, read_only=self.read_only)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def _is_still(self) -> bool:
         """Tell whether the file cannot change: nobody has it open for writing, and the files by which to notice cannot be made."""
@@ -218,6 +226,7 @@ class Database:
         if self.folder is None:
             target, uri = ":memory:", False
         else:
+            files.check_records(Path(self.place), read_only=self.read_only)
             target, uri = f"{Path(self.place).absolute().as_uri()}?mode={'ro' if self.read_only else 'rwc'}{'&immutable=1' * still}", True
         connection = sqlite3.connect(
             target,
@@ -236,16 +245,17 @@ class Database:
         return connection
 
     def _configure(self, connection: sqlite3.Connection) -> None:
+        connection.set_progress_handler(stopping.is_due, STEPS)
+        schema.harden(connection)
         connection.execute(f"PRAGMA page_size = {schema.PAGE_SIZE}")
-        if self.folder is not None and not self.read_only:
+        if self.folder is not None:
             schema.is_ours(connection, self.place)  # before anything is written into what may be another program's
+        if self.folder is not None and not self.read_only:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA wal_autocheckpoint = 0")
-        connection.set_progress_handler(stopping.is_due, _STEPS)
         connection.create_function("chroma_nb_search", 2, stopping.carrying(is_found), deterministic=True)
         connection.execute("PRAGMA cache_size = -32768")
-        connection.execute("PRAGMA trusted_schema = OFF")
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:

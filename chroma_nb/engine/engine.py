@@ -7,6 +7,7 @@ knows pandas, HTTP or notebooks. One engine serves a store for the whole process
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import threading
 import time
@@ -20,13 +21,15 @@ import numpy as np
 from chroma_nb import ops, stopping
 from chroma_nb._version import __version__
 from chroma_nb.engine import caches, catalog, graph, layouts, reading, schema, view
+from chroma_nb.engine import folder as files
 from chroma_nb.engine.catalog import Entry
 from chroma_nb.engine.cells import cells_at
-from chroma_nb.engine.database import Database
+from chroma_nb.engine.database import CACHES, RECORDS, Database
 from chroma_nb.engine.encoding import encode
 from chroma_nb.engine.indexer import Indexer, worth_it
 from chroma_nb.engine.memory import Memory, OutdatedReadError, outside
 from chroma_nb.engine.plan import SMALL
+from chroma_nb.engine.scanning import scanning
 from chroma_nb.engine.search import Search, matching
 from chroma_nb.engine.writing import Change
 from chroma_nb.errors import AuthorizationError, ClosedError
@@ -51,6 +54,7 @@ R = TypeVar("R")
 MAX_BATCH_SIZE = 41_666
 """What Chroma's clients are told; our own verbs split nothing below it and never show it."""
 _STRAY_AGE = 3600.0
+_log = logging.getLogger("chroma_nb")
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 
 Reading = Callable[[Any, Entry, view.View], R]
@@ -65,18 +69,26 @@ class Engine:
         Whether `ops.Reset` may empty the store.
     read_only
         Refuse every write.
+    trust_caches
+        Whether to use the saved columns and graphs of the folder; by default if it is this user's.
     """
 
-    def __init__(self, folder: Path | None, *, allow_reset: bool = False, read_only: bool = False) -> None:
+    def __init__(
+        self, folder: Path | None, *, allow_reset: bool = False, read_only: bool = False, trust_caches: bool | None = None
+    ) -> None:
         with stopping.held_back():
             self._database = Database(folder, read_only=read_only)
             self.allow_reset = allow_reset
-            self._memory = Memory(self._database)
+            self._memory = Memory(self._database, trust_caches=_are_trusted(folder) if trust_caches is None else trust_caches)
             self._indexer = Indexer(self._database, self._memory)
             self._closing = threading.Lock()
             self._closed = False
-            with self._database.read() as connection:
-                caches.remove_strays(self._database, connection, time.time() - _STRAY_AGE)
+            try:
+                with self._database.read() as connection:
+                    caches.remove_strays(self._database, connection, time.time() - _STRAY_AGE)
+            except BaseException:
+                self._database.close()
+                raise
             _engines.add(self)
 
     @property
@@ -103,6 +115,11 @@ class Engine:
     def read_only(self) -> bool:
         """Whether writes are refused."""
         return self._database.read_only
+
+    @property
+    def trust_caches(self) -> bool:
+        """Whether saved columns and graphs are used."""
+        return self._memory.trust_caches
 
     def execute(self, op: ops.Op[R]) -> R:
         """Carry out `op` and return its reply.
@@ -177,9 +194,11 @@ class Engine:
         with self._database.write() as connection:
             for number in catalog.numbers(connection):
                 catalog.delete(connection, number)
-            connection.execute("DELETE FROM database")
-            connection.execute("DELETE FROM tenant")
-            schema.add_defaults(connection)
+            # With a condition, because without one SQLite frees a table's pages by itself, and looks at nothing meanwhile.
+            with scanning(connection):
+                connection.execute("DELETE FROM database WHERE true")
+                connection.execute("DELETE FROM tenant WHERE true")
+                schema.add_defaults(connection)
         self._memory.renew()
 
     def _create_tenant(self, op: ops.CreateTenant) -> None:
@@ -377,9 +396,10 @@ class Engine:
             held = self._memory.graph(connection, entry) if current.count > SMALL else self._memory.held_graph(op.collection)
             pending, stale = outside(current, held) if held is not None else (np.flatnonzero(current.alive), 0)
             indexed = 0 if held is None else len(held.labels) - stale
-            documents = connection.execute(
-                "SELECT count(document) FROM record WHERE key BETWEEN ? AND ?", schema.span(entry.number)
-            ).fetchone()[0]
+            with scanning(connection):
+                documents = connection.execute(
+                    "SELECT count(document) FROM record WHERE key BETWEEN ? AND ?", schema.span(entry.number)
+                ).fetchone()[0]
             return Summary(
                 entry.info,
                 tuple(self._field(current, key) for key in current.columns),
@@ -391,6 +411,7 @@ class Engine:
 
     @staticmethod
     def _field(current: view.View, key: str) -> FieldSummary:
+        stopping.check()  # there may be a key of its own for every record
         return current.columns.summary(key, current.alive if current.dead else None)
 
     def _facets(self, op: ops.Facets) -> list[tuple[Value, int]]:
@@ -421,6 +442,8 @@ class Engine:
             line = connection.execute("SELECT label FROM change WHERE key = ?", (first,)).fetchone()
             if op.version < entry.floor or line is None:
                 return None
+            if type(line[0]) is not int:
+                raise reading.damaged(entry, "its journal is damaged")
             return current.ids.at(current.in_order(np.flatnonzero(current.alive & (current.labels >= line[0]))))
 
         return self._reading(op.collection, changed)
@@ -448,6 +471,19 @@ class Engine:
             return True
 
         self._indexer.maintain(op.collection, going_on, force=True)
+
+
+def _are_trusted(folder: Path | None) -> bool:
+    """Tell whether the caches of a store are used when nobody says so; that they are not is said in the log."""
+    if folder is None or files.is_own(folder, folder / RECORDS):
+        return True
+    if files.has_caches(folder / CACHES):
+        _log.warning(
+            "chroma_nb: %s belongs to another user, so its saved columns and graphs are not used, but made anew, which takes longer;"
+            " pass trust_caches=True if you trust whoever made them",
+            folder,
+        )
+    return False
 
 
 _HANDLERS: dict[type, Callable[[Engine, Any], Any]] = {

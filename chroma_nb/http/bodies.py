@@ -20,6 +20,7 @@ Called by `chroma_nb.http.message`. Must not live here: what a body means.
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -35,7 +36,7 @@ from chroma_nb.http.wire import VectorColumn
 from chroma_nb.records import MAX_DIMENSION
 
 _BLOCK: Final = 1 << 18
-_LONGEST: Final = 32 << 20
+_LONGEST: Final = 16 << 20
 _DEEPEST: Final = 1000
 _BASE, _PER_BYTE, _HEAVIEST, _DENSEST, _WIDEST = 128 << 20, 4, 256 << 20, 40, 4
 _ITEM, _TEXT, _KEY, _OBJECT, _ARRAY = 32, 58, 52, 140, 256
@@ -46,6 +47,8 @@ An array has 64, but counts more: Python's garbage collector looks through all o
 _VECTORS: Final = ("embeddings", "query_embeddings", "coordinates")
 # No client can have a key of these names in its body: they are new in each process.
 _BEFORE, _BEHIND = secrets.token_hex(12), secrets.token_hex(12)
+_FLAT = frozenset((str, int, float, bool, type(None)))
+_BEHIND_QUOTE = re.compile(rb'"[ \t\r\n]*:')
 _QUOTE, _COMMA, _COLON, _SLASH, _BAR = b'",:\\|'
 
 Bytes = NDArray[np.uint8]
@@ -83,8 +86,9 @@ def read(body: bytes) -> Any:
 def _short(body: bytes) -> Any:
     value = _loads(body, 0)
     colons = body.count(b":")
-    # Colons inside of texts only make the number too large, so texts are looked for only where it does not agree.
-    if colons and _keys(value, colons) < colons and _keys(value, exact := _Block.of(body, 0).colons) < exact:
+    keys = _keys(value, colons)
+    # Colons inside of texts only make a number too large: the quick ways to count come first.
+    if keys < colons and keys < len(_BEHIND_QUOTE.findall(body)) and keys < _Block.of(body, 0).colons:
         _refuse_doubled(body)
     return value
 
@@ -98,14 +102,16 @@ def _loads(text: bytes, start: int) -> Any:
 
 
 def _keys(value: Any, enough: int) -> int:
-    """Return the number of keys in all objects of `value`, or one that is `enough`."""
+    """Return the number of keys in all objects of `value`, which has no more than `enough`."""
     count, rest = 0, [value]
     while rest and count < enough:
         node = rest.pop()
         if isinstance(node, dict):
             count += len(node)
-            rest += [inner for inner in node.values() if isinstance(inner, (dict, list))]
-        elif isinstance(node, list):
+            node = node.values()
+        elif not isinstance(node, list):
+            continue
+        if not _FLAT.issuperset(map(type, node)):
             rest += [inner for inner in node if isinstance(inner, (dict, list))]
     return count
 

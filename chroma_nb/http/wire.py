@@ -184,8 +184,11 @@ def thawed(value: Any) -> Any:
     if isinstance(value, dict):
         if value.keys() == {"ns", "zone"} and type(value["ns"]) in (int, float) and isinstance(value["zone"], (str, type(None))):
             return _instant(value["ns"], value["zone"])
-        inner = {key: thawed(each) for key, each in value.items() if isinstance(each, (dict, list))}
-        return value if all(each is value[key] for key, each in inner.items()) else {**value, **inner}
+        changed = {}
+        for key, inner in value.items():
+            if isinstance(inner, (dict, list)) and (other := thawed(inner)) is not inner:
+                changed[key] = other
+        return {**value, **changed} if changed else value
     if isinstance(value, list) and any(isinstance(each, (dict, list)) for each in value):
         return [thawed(each) for each in value]
     return value

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from chroma_nb import ops
 from chroma_nb.client import arguments
-from chroma_nb.client.spool import Spool
+from chroma_nb.client.spool import Spool, check_alike
 from chroma_nb.client.steps import CollectionSteps
 from chroma_nb.client.verb import Steps, ask
 from chroma_nb.errors import InvalidTypeError
@@ -104,10 +104,10 @@ class LayoutSteps(CollectionSteps):
     ) -> Wanted:
         from chroma_nb.viz.projection import ProjectionSpec
 
-        extra = {"seed": seed, **options} if method == "umap" else dict(options)
+        extra = {"seed": seed, **options} if isinstance(method, str) and method == "umap" else dict(options)
         spec = ProjectionSpec.of(method, n_components, self._info.configuration.space, **extra)
         chosen = arguments.parse_filter(where, where_document, self.dialect)
-        return Wanted(spec, chosen, arguments.optional_number(sample, "sample", 1), seed)
+        return Wanted(spec, chosen, arguments.optional_number(sample, "sample", 1), arguments.optional_number(seed, "seed"))
 
     def _kept(self, wanted: Wanted, *, place_new: bool) -> Steps[Kept | None]:
         """Return the stored layout if it will do: one of these very data, or, with `place_new`, of most of them."""
@@ -139,7 +139,7 @@ class LayoutSteps(CollectionSteps):
         info = yield from self._refreshed()
         count = yield from ask(ops.Count(self._info.id, wanted.filter))
         size = count if wanted.sample is None else min(count, wanted.sample)
-        with Spool(size, info.dimension or 1, on_disk=size > MANY) as spool:
+        with Spool(size, on_disk=size > MANY) as spool:
             ids = yield from self._read(wanted, spool, size)
             coordinates = yield from ask(ops.Local(functools.partial(_fitted, spool, wanted.spec, on_progress, show=show)))
         layout = Layout(ids, coordinates, wanted.version(info))
@@ -234,6 +234,7 @@ def _among(candidates: GetResult, rows: Mapping[str, int], known: Floats, vector
     from chroma_nb.viz.placing import placed
     from chroma_nb.viz.projection import METRIC_OF_SPACE
 
+    check_alike(vectors, _vectors_of(candidates))
     there = [i for i, identifier in enumerate(candidates.ids) if identifier in rows]
     places = known[[rows[candidates.ids[i]] for i in there]]
     return placed(_vectors_of(candidates)[there], places, vectors, metric=spec.metric or METRIC_OF_SPACE[spec.space])

@@ -8,15 +8,15 @@ builder.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from chroma_nb import stopping
 from chroma_nb.brief import quoted, shown
 from chroma_nb.errors import InvalidArgumentError, InvalidTypeError, did_you_mean
 from chroma_nb.filters.operators import DOCUMENT_KEY, JUNCTIONS, ON_DOCUMENTS, ON_METADATA, OPERATORS, ORDERED, kind_of
-from chroma_nb.filters.patterns import compiled_pattern
+from chroma_nb.filters.patterns import checked_pattern
 from chroma_nb.filters.tree import EVERYTHING, NODES, And, Compare, Contains, Document, Filter, Member, Or, both
 from chroma_nb.scalars import INT_MAX, INT_MIN, Scalar, check_text, check_unmasked, entries_of, is_absent, scalar_of, sequence_of
 
@@ -24,6 +24,8 @@ MAX_DEPTH: Final = 200
 """Levels of ``$and`` and ``$or`` inside each other."""
 MAX_CLAUSES: Final = 100_000
 """Clauses in one filter; also what stops a filter whose parts contain one another many times over."""
+MAX_VALUES: Final = 1_000_000
+"""Values in all ``$in`` and ``$nin`` of one filter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +106,11 @@ def parse_filter(where: object, where_document: object = None, rules: Rules = GU
 
 
 class _Parser:
-    """One parse: carries the rules, the name of the argument, and the number of clauses seen."""
+    """One parse: carries the rules, the name of the argument, and the numbers of clauses and values seen."""
 
     def __init__(self, rules: Rules, place: str, *, documents: bool) -> None:
         self.rules, self.place, self.documents = rules, place, documents
-        self.clauses = 0
+        self.clauses = self.values = 0
 
     def parse(self, node: object) -> Filter:
         if node is None:
@@ -122,6 +124,7 @@ class _Parser:
         return self.clause(node, self.place, 0)
 
     def clause(self, node: object, place: str, depth: int) -> Filter:
+        stopping.check()
         self.clauses += 1
         if self.clauses > MAX_CLAUSES:
             raise InvalidArgumentError(
@@ -173,7 +176,10 @@ class _Parser:
             raise InvalidArgumentError(f"{place}: the text to look for is empty; every document contains it, so leave the clause out")
         check_text(text, place)
         if op in ("$regex", "$not_regex"):
-            _check_pattern(text, place)
+            try:
+                checked_pattern(text)
+            except InvalidArgumentError as error:
+                raise InvalidArgumentError(f"{place}: {error}") from None
         return Document(op, text, self.missing(op))
 
     def metadata(self, key: str, operand: object, place: str) -> Filter:
@@ -189,7 +195,9 @@ class _Parser:
             raise InvalidArgumentError(f"{place}: {_unknown(op, ON_METADATA)}{cure}")
         place = f"{place}['{op}']"
         if OPERATORS[op].operand == "values":
-            return Member(key, op, _operands(op, key, value, place), self.missing(op))
+            values = _operands(op, key, value, place, MAX_VALUES - self.values)
+            self.values += len(values)
+            return Member(key, op, values, self.missing(op))
         if "list" in OPERATORS[op].applies:
             return Contains(key, op, _operand(op, value, place), self.missing(op))
         return Compare(key, op, _operand(op, value, place), self.missing(op))
@@ -234,7 +242,7 @@ def _wants(op: str) -> str:
     return "looks for an element of a list: a str, a number or a bool"
 
 
-def _operands(op: str, key: str, values: object, place: str) -> tuple[Scalar, ...]:
+def _operands(op: str, key: str, values: object, place: str, most: int) -> tuple[Scalar, ...]:
     if not isinstance(values, Collection) or isinstance(values, (str, bytes, bytearray, Mapping)) or getattr(values, "ndim", 1) != 1:
         raise InvalidTypeError(f"{place}: expected a list of values, got {shown(values)}")
     check_unmasked(values, place)
@@ -242,6 +250,8 @@ def _operands(op: str, key: str, values: object, place: str) -> tuple[Scalar, ..
     items: list[Any] = values.tolist() if numeric else sequence_of(values, place, "a list of values")  # type: ignore[attr-defined]
     if not items:
         raise InvalidArgumentError(f"{place}: the list is empty; {op} needs at least one value")
+    if len(items) > most:
+        raise InvalidArgumentError(f"{place}: too many values, {len(items):,}; one filter may have {MAX_VALUES:,}, so ask in several parts")
     if _is_plain(items):
         return tuple(items)
     scalars = tuple([_operand(op, item, f"{place}[{i}]") for i, item in enumerate(items)])
@@ -262,17 +272,6 @@ def _is_plain(items: list[Any]) -> bool:
     if types == {int}:
         return bool(min(items) >= INT_MIN and max(items) <= INT_MAX)
     return types == {bool} or (types == {str} and all(map(str.isascii, items))) or (types == {float} and all(map(math.isfinite, items)))
-
-
-def _check_pattern(text: str, place: str) -> None:
-    try:
-        compiled_pattern(text)
-    except re.error as error:
-        at = "" if error.pos is None else f" at position {error.pos}"
-        cure = "; use $contains, or re.escape(text), for literal text"
-        raise InvalidArgumentError(f"{place}: not a regular expression: {error.msg}{at} of {quoted(text)}{cure}") from None
-    except (RecursionError, OverflowError):
-        raise InvalidArgumentError(f"{place}: the regular expression {quoted(text)} is too deep or too large; simplify it") from None
 
 
 def _unknown(op: str, known: tuple[str, ...], otherwise: str = "") -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from chroma_nb import ops
+from chroma_nb.brief import short
 from chroma_nb.errors import InvalidArgumentError, InvalidTypeError, InvalidUUIDError
 from chroma_nb.filters import Filter, both, parse_where, parse_where_document
 from chroma_nb.http.message import Request
@@ -19,6 +20,7 @@ from chroma_nb.records import parse_ids
 from chroma_nb.scalars import INT_MAX
 
 DEFAULT_TENANT, DEFAULT_DATABASE = "default_tenant", "default_database"
+_TURN = 1 << 16
 _FIELDS = ("documents", "embeddings", "metadatas", "distances", "uris", "data")
 
 
@@ -110,16 +112,21 @@ class Call:
             return None
         if not isinstance(ids, list):
             raise InvalidTypeError(f"ids: expected a list of texts, got {type(ids).__name__}")
-        return [] if ids == [] else list(dict.fromkeys(parse_ids(ids, unique=False)))
+        distinct: dict[str, None] = {}
+        names = [] if ids == [] else parse_ids(ids, unique=False)
+        for start in range(0, len(names), _TURN):  # each turn keeps other threads waiting
+            distinct.update(dict.fromkeys(names[start : start + _TURN]))
+        return list(distinct)
 
     def include(self, body: Mapping[str, Any], default: tuple[str, ...]) -> list[str]:
         """Parse ``include``."""
         include = body.get("include")
         if include is None:
             return list(default)
-        if not isinstance(include, list) or any(name not in _FIELDS for name in include):
-            raise InvalidArgumentError(f"include: expected a list of {', '.join(_FIELDS)}, got {str(include)[:80]}")
-        return list(include)
+        wrong = [name for name in include if name not in _FIELDS] if isinstance(include, list) else [include]
+        if wrong:
+            raise InvalidArgumentError(f"include: expected a list of {', '.join(_FIELDS)}, got {short(wrong[0])}")
+        return list(dict.fromkeys(include))
 
     def number(self, source: Mapping[str, Any], name: str, default: int | None, lowest: int = 0, highest: int = INT_MAX) -> int | None:
         """Parse a whole number of the body or the query string."""
@@ -131,7 +138,7 @@ class Call:
         if given is None:
             return default
         if isinstance(given, bool) or not isinstance(given, int) or not lowest <= given <= highest:
-            raise InvalidArgumentError(f"{name}: expected a whole number from {lowest} to {highest}, got {str(given)[:40]!r}")
+            raise InvalidArgumentError(f"{name}: expected a whole number from {lowest} to {highest}, got {short(given)}")
         return given
 
     def done(self) -> dict[str, Any] | None:

@@ -82,6 +82,10 @@ ROUTES: Final = {
 }
 """Every route by name."""
 
+_LONGEST: Final = 24_000
+"""Characters that a path may have: three names of 512, each of them twelve when it is percent-encoded, and some room."""
+_USUAL: Final = 512
+"""Characters of a path whose route is remembered."""
 UNIMPLEMENTED: Final = ("/search", "/functions/attach")
 """Tails of routes that Chroma's distributed version has, and no single machine."""
 
@@ -106,9 +110,8 @@ def path_of(route: str, /, **parts: str) -> str:
     return "/api/v2" + ROUTES[route].v2.format(**{key: quote(value, safe="") for key, value in parts.items()})
 
 
-@lru_cache(maxsize=1024)
 def resolve(method: str, path: str) -> Found | set[str]:
-    """Return the route of a request, or the methods its path would take (none for an unknown path).
+    """Return the route of a request, or the methods its path would take (none for an unknown path, or one that is longer than any).
 
     Examples
     --------
@@ -117,6 +120,12 @@ def resolve(method: str, path: str) -> Found | set[str]:
     >>> resolve("DELETE", "/api/v2/heartbeat")
     {'GET'}
     """
+    if len(path) > _LONGEST:
+        return set()
+    return _known(method, path) if len(path) <= _USUAL else _resolved(method, path)
+
+
+def _resolved(method: str, path: str) -> Found | set[str]:
     pieces = path.rstrip("/").split("/")
     others: set[str] = set()
     if len(pieces) < 3 or pieces[:2] != ["", "api"] or pieces[2] not in ("v1", "v2"):
@@ -130,6 +139,9 @@ def resolve(method: str, path: str) -> Found | set[str]:
             return Found(route, version, parts)
         others.add(route.method)
     return others
+
+
+_known = lru_cache(maxsize=1024)(_resolved)
 
 
 def _matched(template: str | None, pieces: list[str]) -> dict[str, str] | None:

@@ -15,8 +15,11 @@ import orjson
 from numpy.typing import NDArray
 
 from chroma_nb.errors import InvalidArgumentError, InvalidTypeError
-from chroma_nb.records import Records, Vectors, parse_ids, parse_metadatas, parse_texts, parse_vectors
+from chroma_nb.records import MAX_DIMENSION, Records, Vectors, parse_ids, parse_metadatas, parse_texts, parse_vectors
 from chroma_nb.scalars import INT_MAX, INT_MIN, Instant, zone_of
+
+_LONGEST_PACKED = MAX_DIMENSION * 16 // 3 + 4
+"""Characters of base64 that a vector may have."""
 
 
 def dumps(value: Any, *, instants_as_text: bool = False) -> bytes:
@@ -41,27 +44,80 @@ def parse_wire_vectors(given: object, place: str) -> tuple[Vectors | None, NDArr
     """
     if given is None:
         return None, None
+    if isinstance(given, VectorColumn):
+        return given.whole()
     if not isinstance(given, list):
         raise InvalidTypeError(f"{place}: expected a list of vectors, got {type(given).__name__}")
     if not {list, str, type(None)}.issuperset(map(type, given)):
         raise InvalidTypeError(f"{place}: expected a list of vectors, each a list of numbers or a base64 text")
-    rows = [
-        _unpacked(vector, f"{place}[{i}]") if isinstance(vector, str) else vector for i, vector in enumerate(given) if vector is not None
-    ]
+    unpacked = [_unpacked(vector, place, i) if isinstance(vector, str) else vector for i, vector in enumerate(given)]
+    rows = [row for row in unpacked if row is not None]
     if not rows:
         return None, None
     present = None if len(rows) == len(given) else np.array([vector is not None for vector in given])
-    return parse_vectors(rows, place), present
+    return parse_vectors(_joined(rows), place), present
 
 
-def _unpacked(text: str, place: str) -> NDArray[np.float32]:
+class VectorColumn:
+    """Vectors of a long body, read piece by piece.
+
+    Parameters
+    ----------
+    place
+        How error messages call them.
+    """
+
+    def __init__(self, place: str) -> None:
+        self._place = place
+        self._parts: list[Vectors] = []
+        self._present: list[NDArray[np.bool_]] = []
+        self._count = 0
+
+    def add(self, given: list[Any]) -> None:
+        """Read more of them, as `parse_wire_vectors` does."""
+        vectors, present = parse_wire_vectors(given, f"{self._place}[{self._count}:]" if self._count else self._place)
+        if vectors is not None:
+            widths = {vectors.shape[1], *(part.shape[1] for part in self._parts[:1])}
+            if len(widths) > 1:
+                message = f"inconsistent dimensions {sorted(widths)} in one call; every vector needs the same length"
+                raise InvalidArgumentError(f"{self._place}: {message}")
+            self._parts.append(vectors)
+        self._present.append(np.full(len(given), vectors is not None) if present is None else present)
+        self._count += len(given)
+
+    def whole(self) -> tuple[Vectors | None, NDArray[np.bool_] | None]:
+        """Return what `parse_wire_vectors` returns of all of them at once."""
+        if not self._parts:
+            return None, None
+        if len(self._parts) > 1:
+            whole, end = np.empty((sum(map(len, self._parts)), self._parts[0].shape[1]), dtype=np.float32), 0
+            self._parts.reverse()
+            while self._parts:  # each part ends when it is copied, so that all of them never take twice the memory
+                part = self._parts.pop()
+                whole[end : end + len(part)] = part
+                end += len(part)
+            self._parts.append(whole)
+        present = np.concatenate(self._present)
+        return self._parts[0], None if present.all() else present
+
+
+def _joined(rows: list[Any]) -> Any:
+    """Return `rows` with float32 for bytes: one array when all of them are bytes of one length."""
+    if all(isinstance(row, bytes) for row in rows) and len(set(map(len, rows))) == 1:
+        return np.frombuffer(b"".join(rows), dtype="<f4").reshape(len(rows), -1)
+    return [np.frombuffer(row, dtype="<f4") if isinstance(row, bytes) else row for row in rows]
+
+
+def _unpacked(text: str, place: str, i: int) -> bytes:
+    if len(text) > _LONGEST_PACKED:
+        raise InvalidArgumentError(f"{place}[{i}]: more than {MAX_DIMENSION:,} dimensions")
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise InvalidArgumentError(f"{place}: not valid base64 ({error})") from error
+        raise InvalidArgumentError(f"{place}[{i}]: not valid base64 ({error})") from error
     if not data or len(data) % 4:
-        raise InvalidArgumentError(f"{place}: {len(data)} bytes are no whole number of float32 values")
-    return np.frombuffer(data, dtype="<f4")
+        raise InvalidArgumentError(f"{place}[{i}]: {len(data)} bytes are no whole number of float32 values")
+    return data
 
 
 def packed(vectors: Vectors, embedded: NDArray[np.bool_] | None) -> list[str | None]:
@@ -76,16 +132,20 @@ def packed(vectors: Vectors, embedded: NDArray[np.bool_] | None) -> list[str | N
 def parse_wire_records(body: Mapping[str, Any], *, removals: bool) -> Records:
     """Read the records of an add, upsert or update. Of an id that comes twice the first one counts, as in Chroma's server."""
     vectors, embedded = parse_wire_vectors(body.get("embeddings"), "embeddings")
-    documents, metadatas, uris = body.get("documents"), body.get("metadatas"), body.get("uris")
+    ids = parse_ids(_list(body.get("ids"), "ids"), unique=False)
+    documents, metadatas, uris = (
+        None if body.get(name) is None else _list(body[name], name) for name in ("documents", "metadatas", "uris")
+    )
+    # Columns of wrong lengths are refused before anything is made of them.
+    Records(ids, vectors, documents, metadatas, uris, embedded).check_lengths()
     records = Records(
-        parse_ids(_list(body.get("ids"), "ids"), unique=False),
+        ids,
         vectors,
-        None if documents is None else parse_texts(_list(documents, "documents"), "documents"),
-        None if metadatas is None else parse_metadatas([thawed(metadata) for metadata in _list(metadatas, "metadatas")], removals=removals),
-        None if uris is None else parse_texts(_list(uris, "uris"), "uris"),
+        None if documents is None else parse_texts(documents, "documents"),
+        None if metadatas is None else parse_metadatas(list(map(thawed, metadatas)), removals=removals),
+        None if uris is None else parse_texts(uris, "uris"),
         embedded,
     )
-    records.check_lengths()
     return _first_of_each(records)
 
 
@@ -121,12 +181,21 @@ def _chosen(column: Any, kept: Iterable[int]) -> Any:
 
 
 def thawed(value: Any) -> Any:
-    """Read back what was written of metadata or a filter: ``{"ns": ..., "zone": ...}`` objects become instants."""
+    """Read back what was written of metadata or a filter: ``{"ns": ..., "zone": ...}`` objects become instants.
+
+    What has none comes back as it is, without a copy.
+    """
     if isinstance(value, dict):
         if value.keys() == {"ns", "zone"} and type(value["ns"]) in (int, float) and isinstance(value["zone"], (str, type(None))):
             return _instant(value["ns"], value["zone"])
-        return {key: thawed(inner) for key, inner in value.items()}
-    return [thawed(inner) for inner in value] if isinstance(value, list) else value
+        changed = {}
+        for key, inner in value.items():
+            if isinstance(inner, (dict, list)) and (other := thawed(inner)) is not inner:
+                changed[key] = other
+        return {**value, **changed} if changed else value
+    if isinstance(value, list) and any(isinstance(each, (dict, list)) for each in value):
+        return [thawed(each) for each in value]
+    return value
 
 
 def _instant(ns: float, zone: str | None) -> Instant:

@@ -22,6 +22,7 @@ from chroma_nb.filters import (
     GUIDE,
     MAX_CLAUSES,
     MAX_DEPTH,
+    MAX_VALUES,
     ON_METADATA,
     OPERATORS,
     And,
@@ -32,7 +33,7 @@ from chroma_nb.filters import (
     Or,
     Rules,
     both,
-    compiled_pattern,
+    checked_pattern,
     describe,
     matches,
     parse_filter,
@@ -185,11 +186,11 @@ def test_a_pattern_that_python_has_doubts_about_is_taken_without_a_warning(patte
     with pytest.warns(FutureWarning):
         re.compile(pattern)
     re.purge()
-    compiled_pattern.cache_clear()
+    checked_pattern.cache_clear()
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         parsed = parse_where_document({"$regex": pattern})
-        compiled_pattern.cache_clear()
+        checked_pattern.cache_clear()
         re.purge()
         assert matches(parsed, None, "an a")
     assert warned == []
@@ -269,6 +270,8 @@ HOSTILE: dict[str, Callable[[], object]] = {
     "value contains itself": _cyclic_value,
     "shares its parts": lambda: _nested(100, lambda node: {"$and": [node, node]}),
     "operand shares its parts": lambda: {"a": {"$eq": _nested(100, lambda node: [node, node])}},
+    "too many values": lambda: {"a": {"$in": range(MAX_VALUES + 1)}},
+    "values that are shared": lambda: {"$and": [{"a": {"$in": list(range(MAX_VALUES // 3))}}] * 4},
     "too many clauses": lambda: {"$or": [{"a": i} for i in range(MAX_CLAUSES)]},
 }
 

@@ -32,10 +32,16 @@ class Limits:
         Records in one write.
     results
         ``n_results`` of a query, times its number of vectors.
+    reply
+        Bytes of an answer, roughly.
+    seconds
+        Time for the work on it; None for no limit. Building an index and forking have none, since they take as long as there are records.
     """
 
     rows: int = 100_000
     results: int = 1_000_000
+    reply: int = 2 << 30
+    seconds: float | None = 60.0
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,10 @@ def path_of(route: str, /, **parts: str) -> str:
     return "/api/v2" + ROUTES[route].v2.format(**{key: quote(value, safe="") for key, value in parts.items()})
 
 
-@lru_cache(maxsize=1024)
+_REMEMBERED: Final = 512
+"""Letters of method and path up to which a route is remembered: more than clients send, and no more than many of them may take."""
+
+
 def resolve(method: str, path: str) -> Found | set[str]:
     """Return the route of a request, or the methods its path would take (none for an unknown path).
 
@@ -117,6 +120,11 @@ def resolve(method: str, path: str) -> Found | set[str]:
     >>> resolve("DELETE", "/api/v2/heartbeat")
     {'GET'}
     """
+    return _resolved(method, path) if len(method) + len(path) <= _REMEMBERED else _resolved.__wrapped__(method, path)
+
+
+@lru_cache(maxsize=1024)
+def _resolved(method: str, path: str) -> Found | set[str]:
     pieces = path.rstrip("/").split("/")
     others: set[str] = set()
     if len(pieces) < 3 or pieces[:2] != ["", "api"] or pieces[2] not in ("v1", "v2"):

@@ -16,14 +16,18 @@ from chroma_nb.configuration import Configuration, changed_configuration, parse_
 from chroma_nb.errors import AuthorizationError, ChromaError, InvalidTypeError
 from chroma_nb.http.call import DEFAULT_DATABASE, DEFAULT_TENANT, Call, Handler, Service
 from chroma_nb.http.message import SERVER_HEADER, Reply, Request
+from chroma_nb.http.pieces import pieces, size_of
 from chroma_nb.http.routes import UNIMPLEMENTED, resolve
 from chroma_nb.http.serving_own import HANDLERS as OWN
 from chroma_nb.http.serving_records import HANDLERS as RECORDS
+from chroma_nb.http.serving_records import check_size
 from chroma_nb.http.speaker import Speaker
-from chroma_nb.http.wire import dumps, thawed
+from chroma_nb.http.wire import dumper, dumps, thawed
 from chroma_nb.names import CHROMA_NAMES, collection_name, scope_name
 from chroma_nb.records import collection_metadata
 
+_AT_ONCE = 4 << 20
+"""Bytes up to which a reply is written before it is sent, so that its length can be said."""
 _JSON = {"content-type": "application/json", SERVER_HEADER: __version__, "x-content-type-options": "nosniff", "cache-control": "no-store"}
 
 
@@ -37,12 +41,28 @@ def answer(service: Service, request: Request) -> Reply:
     try:
         if found.route.writes and service.read_only:
             raise AuthorizationError("this server is read-only; start it without --read-only to write")
-        reply = _HANDLERS[found.route.name](Call(service, found, request, speaker))
+        given = _HANDLERS[found.route.name](Call(service, found, request, speaker))
+        return _written(given, 201 if found.route.name == "records.add" else 200, service.limits.reply, speaker)
     except ChromaError as error:
         return refusal(*speaker.refusal(error, of_collection=found.route.name.startswith(("collection.", "records."))))
     except RecursionError:
         return refusal(400, {"error": "InvalidArgumentError", "message": "body: nested too deeply"})
-    return Reply(201 if found.route.name == "records.add" else 200, dumps(reply, instants_as_text=not speaker.typed), _JSON)
+
+
+def _written(value: Any, status: int, limit: int, speaker: Speaker) -> Reply:
+    """Return the reply of what a handler gave: written down if it is small, else piece by piece while it is sent."""
+    following = pieces(value, dumper(instants_as_text=not speaker.typed))
+    begun, size = [], 0
+    for piece in following:
+        begun.append(piece)
+        size += len(piece)
+        if size > _AT_ONCE:
+            break
+    else:
+        return Reply(status, b"".join(begun), _JSON)
+    size = size_of(value)
+    check_size(size, limit)
+    return Reply(status, b"".join(begun), _JSON, following, size)
 
 
 def refusal(status: int, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Reply:

@@ -9,8 +9,9 @@ work like any other exception. Handlers run in the main thread only, so in other
 
 A time limit and the wish of a client that left concern one thread's work: `limited` sets them, the same `check` looks at them.
 
-C code that calls back swallows exceptions (SQLite says "user-defined function raised exception"). `is_due` and `carrying` keep what was
-raised; the next `check` raises it, at the latest the end of `held_back`.
+What is due comes out, whoever swallows it on the way: C code that calls back says only that a function failed (`is_due` and `carrying`
+keep what was raised), and code that tries something and goes on without it takes a handler's TimeoutError for an error of its own. So
+what was raised once is raised again by every `check`, and by the end of `held_back`.
 
 Called by the engine, the server and whatever takes a while. Must not live here: what is done when work ends early.
 """
@@ -23,9 +24,7 @@ import threading
 import time
 from collections.abc import Callable
 from types import FrameType, TracebackType
-from typing import Any, Protocol
-
-from typing_extensions import ParamSpec, Self, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from chroma_nb.errors import AbandonedError, TimeLimitError
 
@@ -50,6 +49,7 @@ class _Lock(Protocol):
 
 
 class _Here(threading.local):
+    inside = 0
     limit: limited | None = None
     kept: BaseException | None = None
 
@@ -87,9 +87,13 @@ def _replace() -> None:
 
 
 def _put_back() -> None:
-    for number, handler in _held:
-        if _get(number) is _note:
-            _set(number, handler)
+    try:
+        for number, handler in _held:
+            if _get(number) is _note:
+                _set(number, handler)
+    except BaseException:  # what a handler raised that had been put back already
+        _put_back()
+        raise
 
 
 def _deliver() -> None:
@@ -115,7 +119,7 @@ class held_back:  # noqa: N801 - reads as a statement, like contextlib.suppress
 
     __slots__ = ("_outer",)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> None:
         global _depth, _owner  # noqa: PLW0603 - as above
         self._outer = -1
         if threading.current_thread() is threading.main_thread():
@@ -125,15 +129,21 @@ class held_back:  # noqa: N801 - reads as a statement, like contextlib.suppress
             # From the next store on no handler raises any more, and before it nothing is held: no gap in which a signal could be lost.
             self._outer = _depth
             _depth += 1
-        return self
+        _here.inside += 1
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         global _depth  # noqa: PLW0603 - as above
-        kept, _here.kept = _here.kept, None
-        if self._outer >= 0:
+        kept = None
+        _here.inside -= 1
+        if not _here.inside:
+            kept, _here.kept = _here.kept, None
+        if self._outer > 0:
             _depth = self._outer
-            if not _depth:
+        elif self._outer == 0:
+            try:
                 _put_back()
+            finally:
+                _depth = 0
                 if _noted:
                     _deliver()
         if kept is not None and kept is not error:
@@ -143,22 +153,33 @@ class held_back:  # noqa: N801 - reads as a statement, like contextlib.suppress
 class released:  # noqa: N801 - as above
     """Context, inside `held_back`, for calling a function of the user's: signals interrupt it as they interrupt all Python code."""
 
-    __slots__ = ("_outer",)
+    __slots__ = ("_inside", "_outer")
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> None:
         global _depth  # noqa: PLW0603 - as above
+        self._inside, _here.inside = _here.inside, 0
         self._outer = _depth if threading.get_ident() == _owner else 0
         if self._outer:
-            _depth = 0
-            _put_back()
-            _deliver()
-        return self
+            try:
+                _put_back()
+                _depth = 0
+                _deliver()
+            except BaseException:
+                self._hold_again()
+                raise
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._hold_again()
+
+    def _hold_again(self) -> None:
         global _depth  # noqa: PLW0603 - as above
-        if self._outer:
-            _replace()
-            _depth = self._outer
+        try:
+            if self._outer:
+                _replace()
+        finally:
+            if self._outer:
+                _depth = self._outer
+            _here.inside = self._inside
 
 
 class limited:  # noqa: N801 - as above
@@ -186,10 +207,9 @@ class limited:  # noqa: N801 - as above
         self._seconds = seconds
         self._gone = gone
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> None:
         self._deadline = None if self._seconds is None else time.monotonic() + self._seconds
         self._outer, _here.limit = _here.limit, self
-        return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         _here.limit = self._outer
@@ -220,14 +240,21 @@ def check() -> None:
     BaseException
         Whatever a signal's handler raises, KeyboardInterrupt as a rule.
     """
-    kept = _here.kept
-    if kept is not None:
-        _here.kept = None
-        raise kept
-    if _noted and threading.get_ident() == _owner:
-        _deliver()
-    if _here.limit is not None:
-        _here.limit._check()
+    if _here.kept is not None:
+        raise _here.kept
+    try:
+        if _noted and threading.get_ident() == _owner:
+            _deliver()
+        if _here.limit is not None:
+            _here.limit._check()
+    except BaseException as error:
+        _keep(error)
+        raise
+
+
+def _keep(error: BaseException) -> None:
+    if _here.inside:
+        _here.kept = error
 
 
 def remaining() -> float | None:
@@ -239,8 +266,7 @@ def is_due() -> bool:
     """Tell C code whether to break off; what `check` would have raised is kept for the next `check`."""
     try:
         check()
-    except BaseException as error:  # noqa: BLE001 - raised by whoever called the C code
-        _here.kept = error
+    except BaseException:  # noqa: BLE001 - kept
         return True
     return False
 
@@ -252,7 +278,7 @@ def carrying(function: Callable[P, R]) -> Callable[P, R]:
         try:
             return function(*args, **named)
         except BaseException as error:
-            _here.kept = error
+            _keep(error)
             raise
 
     return called

@@ -158,7 +158,7 @@ def test_a_cache_that_names_another_collection_is_not_believed(
     for kind, seq in (("columns", 1), ("graph", 99)):
         whose = entry_of(opened, store[1])
         assert caches.save(opened._database, whose, kind, seq, {}, [])
-        with opened._database.write() as (connection, _):
+        with opened._database.write() as connection:
             connection.execute(
                 "UPDATE cache SET collection = ? WHERE collection = ? AND kind = ?", (entry_of(opened, second).number, whose.number, kind)
             )

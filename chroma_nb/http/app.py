@@ -95,7 +95,7 @@ class Gate:
     body: int = 256 << 20
     seconds: float = 60.0
     waiting: int = 256
-    unread: int = 128 << 20
+    unread: int = 64 << 20
     compress: bool = False
 
     def __post_init__(self) -> None:
@@ -131,10 +131,10 @@ class App:
         self._service = service
         self._gate = gate
         self._lanes: dict[LaneName, Lane] = {
-            "instant": Lane("instant", 2, 512, gate.unread // 8),
-            "light": Lane("light", threads, 512, gate.unread // 8),
+            "instant": Lane("instant", 2, 512, gate.unread // 4),
+            "light": Lane("light", threads, 512, gate.unread // 4),
             "heavy": Lane("request", threads, gate.waiting, gate.unread),
-            "long": Lane("long", 2, gate.waiting, gate.unread // 8),
+            "long": Lane("long", 2, gate.waiting, gate.unread // 4),
         }
         self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="chroma_nb reply")
         self._bodies = Budget(4 * gate.body)

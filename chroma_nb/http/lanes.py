@@ -7,6 +7,8 @@ told to come again. Must not live here: what is carried out. Used by `chroma_nb.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ctypes
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -43,12 +45,21 @@ LANE_OF: Final[dict[str, LaneName]] = {
 """Route -> lane; what is not here is heavy."""
 
 
+_AFTER = 0.5
+
+
 class BusyError(Exception):
     """The lane's queue is full, or the turn did not come in time."""
 
 
 class StoppingError(Exception):
     """The lane takes no more."""
+
+
+def _give_back() -> None:
+    """Return freed memory to the system where the C library keeps it: glibc does, for each thread, as much as was once needed."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 class Lane:
@@ -71,7 +82,7 @@ class Lane:
         self._free = threads
         self._most_waiting = waiting
         self._queue: deque[asyncio.Future[None]] = deque()
-        self.unread = Budget(unread, self._begin)
+        self.unread = Budget(unread, self._begin, self._give_back_soon)
         self.running: set[Future[Any]] = set()
 
     async def carry_out(self, work: Callable[[], R], *, seconds: float | None = None) -> R:
@@ -125,6 +136,13 @@ class Lane:
         while self._queue and self._free and not self.unread.is_full:
             self._free -= 1
             self._queue.popleft().set_result(None)
+
+    def _give_back_soon(self) -> None:
+        asyncio.get_running_loop().call_later(_AFTER, self._submit_giving_back)
+
+    def _submit_giving_back(self) -> None:
+        with contextlib.suppress(RuntimeError):  # the server stops
+            self._threads.submit(_give_back)
 
     def _pass_on(self) -> None:
         self._free += 1

@@ -6,7 +6,6 @@ Must not live here: what the body means, and whether it is wanted at all. Called
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -74,7 +73,7 @@ class Body:
                 self._budget.make_room()
                 if self._budget.is_over:
                     raise NoRoomError
-        self._held.since = math.inf  # from now on it is the client that waits
+        self._held.wait()
         return b"".join(parts)
 
     async def _part(self) -> bytes:

@@ -90,7 +90,9 @@ async def sent(
     try:
         await write(reply.body)
         while following is not None:
+            held.wait()
             piece = await following
+            held.moved()
             following = None if piece is None or reply.rest is None else _next(reply.rest, writers)
             await write(piece or b"")
     finally:

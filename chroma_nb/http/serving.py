@@ -7,7 +7,7 @@ differently is asked of its `Speaker`; everything else is said once.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from chroma_nb import ops
@@ -62,7 +62,14 @@ def _written(value: Any, status: int, limit: int, speaker: Speaker) -> Reply:
         return Reply(status, b"".join(begun), _JSON)
     size = size_of(value)
     check_size(size, limit)
-    return Reply(status, b"".join(begun), _JSON, following, size)
+    return Reply(status, begun[0], _JSON, _joined(begun[:0:-1], following), size)
+
+
+def _joined(begun: list[bytes], following: Iterator[bytes]) -> Iterator[bytes]:
+    """Give the pieces that were written already, the last of the list first, each kept no longer than needed; then the others."""
+    while begun:
+        yield begun.pop()
+    yield from following
 
 
 def refusal(status: int, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Reply:

@@ -324,7 +324,7 @@ class Engine:
             search = self._search(connection, entry, current, op)
             hits = search.run()
             positions = np.concatenate([positions for positions, _ in hits])
-            records = reading.fetch(connection, entry, current.rows[positions], op.include)
+            records = reading.fetch_repeated(connection, entry, current.rows[positions], op.include)
             distances = np.concatenate([distances for _, distances in hits]) if "distances" in op.include else None
             return QueryResult(records, [len(positions) for positions, _ in hits], distances)
 

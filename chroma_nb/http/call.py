@@ -43,6 +43,13 @@ class Limits:
     reply: int = 2 << 30
     seconds: float | None = 60.0
 
+    def __post_init__(self) -> None:
+        """Check the time, which users set."""
+        if self.seconds is not None and (
+            isinstance(self.seconds, bool) or not isinstance(self.seconds, (int, float)) or not self.seconds > 0
+        ):
+            raise InvalidArgumentError(f"time_limit: expected seconds, a number above 0, or none, got {str(self.seconds)[:40]!r}")
+
 
 @dataclass(frozen=True)
 class Service:

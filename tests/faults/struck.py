@@ -9,13 +9,13 @@ from __future__ import annotations
 import faulthandler
 import itertools
 import os
+import queue
 import random
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -139,27 +139,34 @@ def _load(calls: Calls, stopping: threading.Event) -> list[threading.Thread]:
     return threads
 
 
-def _struck(call: Callable[[], None], number: int, delay: float) -> BaseException | None:
-    """Make a call and send a signal after so many seconds; return what came of it, None when nothing did."""
+class Striker:
+    """Sends signals from one thread of its own: a thread for each would die at any moment, and Python swallows what is raised meanwhile."""
 
-    def strike() -> None:
-        time.sleep(delay)
-        os.kill(os.getpid(), number)
+    def __init__(self) -> None:
+        self._ordered: queue.SimpleQueue[tuple[int, float]] = queue.SimpleQueue()
+        self._done = threading.Semaphore(0)
+        threading.Thread(target=self._work, daemon=True).start()
 
-    thread = threading.Thread(target=strike)
-    try:
-        thread.start()
-        call()
-        until = time.monotonic() + HANG / 2
-        while time.monotonic() < until:
-            time.sleep(0.0005)
-    except BaseException as error:  # noqa: BLE001 - whatever it is, the test wants to see it
-        return error
-    finally:
-        while thread.is_alive():
-            with suppress(BaseException):  # it came before the call, which then was not made
-                thread.join()
-    return None
+    def _work(self) -> None:
+        while True:
+            number, delay = self._ordered.get()
+            time.sleep(delay)
+            os.kill(os.getpid(), number)
+            self._done.release()
+
+    def strike(self, call: Callable[[], None], number: int, delay: float) -> BaseException | None:
+        """Make a call and send a signal after so many seconds; return what came of it, None when nothing did."""
+        try:
+            self._ordered.put((number, delay))
+            call()
+            until = time.monotonic() + HANG / 2
+            while time.monotonic() < until:
+                time.sleep(0.0005)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the test wants to see it
+            return error
+        finally:
+            self._done.acquire()
+        return None
 
 
 def _expected(error: BaseException | None, kind: type[BaseException]) -> bool:
@@ -169,7 +176,7 @@ def _expected(error: BaseException | None, kind: type[BaseException]) -> bool:
     return type(error) is kind
 
 
-def _strikes(calls: Calls, name: str, number: int, times: int, seed: int) -> Iterator[str]:
+def _strikes(calls: Calls, striker: Striker, name: str, number: int, times: int, seed: int) -> Iterator[str]:
     """Strike a kind of call so often; yield what is wrong."""
     chance = random.Random(f"{seed} {name} {number}")
     call: Callable[[], None] = getattr(calls, name)
@@ -180,7 +187,7 @@ def _strikes(calls: Calls, name: str, number: int, times: int, seed: int) -> Ite
     takes = (time.perf_counter() - begun) / 3
     for strike in range(times):
         faulthandler.dump_traceback_later(HANG, exit=True)
-        error = _struck(call, number, chance.random() * takes)
+        error = striker.strike(call, number, chance.random() * takes)
         if not _expected(error, kind):
             yield f"{name}, signal {number}, strike {strike}: {type(error).__name__} came of it: {str(error)[:200]}"
         if signal.getsignal(number) is not handler:
@@ -208,14 +215,16 @@ def main(folder: str, times: str, seed: str, *names: str) -> None:
     for number, (handler, _) in HANDLERS.items():
         signal.signal(number, handler)
     calls = Calls(folder)
-    over = threading.Event()
+    striker, over = Striker(), threading.Event()
+    calls.query()  # imports what it needs
+    calls.collection.get(limit=1)
     load = _load(calls, over)
     calls.clear()
     before = _open_files()
     wrong: list[str] = []
     for name in names:
         for number in HANDLERS:
-            wrong += itertools.islice(_strikes(calls, name, number, int(times), int(seed)), 5)
+            wrong += itertools.islice(_strikes(calls, striker, name, number, int(times), int(seed)), 5)
     over.set()
     for thread in load:
         thread.join()

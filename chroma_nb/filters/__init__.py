@@ -24,7 +24,7 @@ from chroma_nb.filters.operators import (
     kind_of,
 )
 from chroma_nb.filters.parsing import CHROMA, GUIDE, MAX_CLAUSES, MAX_DEPTH, Rules, parse_filter, parse_where, parse_where_document
-from chroma_nb.filters.patterns import compiled_pattern, is_found
+from chroma_nb.filters.patterns import checked_pattern, is_found
 from chroma_nb.filters.tree import (
     EVERYTHING,
     And,
@@ -66,8 +66,8 @@ __all__ = [
     "Rules",
     "Target",
     "both",
+    "checked_pattern",
     "comparable",
-    "compiled_pattern",
     "describe",
     "is_found",
     "kind_of",

@@ -8,7 +8,6 @@ builder.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,7 +15,7 @@ from typing import Any, Final
 from chroma_nb.errors import InvalidArgumentError, InvalidTypeError, did_you_mean
 from chroma_nb.filters.brief import quoted, shown
 from chroma_nb.filters.operators import DOCUMENT_KEY, JUNCTIONS, ON_DOCUMENTS, ON_METADATA, OPERATORS, ORDERED, kind_of
-from chroma_nb.filters.patterns import compiled_pattern
+from chroma_nb.filters.patterns import checked_pattern
 from chroma_nb.filters.tree import EVERYTHING, NODES, And, Compare, Contains, Document, Filter, Member, Or, both
 from chroma_nb.scalars import INT_MAX, INT_MIN, Scalar, check_text, is_absent, scalar_of
 
@@ -173,7 +172,10 @@ class _Parser:
             raise InvalidArgumentError(f"{place}: the text to look for is empty; every document contains it, so leave the clause out")
         check_text(text, place)
         if op in ("$regex", "$not_regex"):
-            _check_pattern(text, place)
+            try:
+                checked_pattern(text)
+            except InvalidArgumentError as error:
+                raise InvalidArgumentError(f"{place}: {error}") from None
         return Document(op, text, self.missing(op))
 
     def metadata(self, key: str, operand: object, place: str) -> Filter:
@@ -260,17 +262,6 @@ def _is_plain(items: list[Any]) -> bool:
     if types == {int}:
         return bool(min(items) >= INT_MIN and max(items) <= INT_MAX)
     return types == {bool} or (types == {str} and all(map(str.isascii, items))) or (types == {float} and all(map(math.isfinite, items)))
-
-
-def _check_pattern(text: str, place: str) -> None:
-    try:
-        compiled_pattern(text)
-    except re.error as error:
-        at = "" if error.pos is None else f" at position {error.pos}"
-        cure = "; use $contains, or re.escape(text), for literal text"
-        raise InvalidArgumentError(f"{place}: not a regular expression: {error.msg}{at} of {quoted(text)}{cure}") from None
-    except (RecursionError, OverflowError):
-        raise InvalidArgumentError(f"{place}: the regular expression {quoted(text)} is too deep or too large; simplify it") from None
 
 
 def _unknown(op: str, known: tuple[str, ...], otherwise: str = "") -> str:

@@ -19,6 +19,7 @@ from chroma_nb.records import parse_ids
 from chroma_nb.scalars import INT_MAX
 
 DEFAULT_TENANT, DEFAULT_DATABASE = "default_tenant", "default_database"
+_TURN = 1 << 16
 _FIELDS = ("documents", "embeddings", "metadatas", "distances", "uris", "data")
 
 
@@ -123,16 +124,21 @@ class Call:
             return None
         if not isinstance(ids, list):
             raise InvalidTypeError(f"ids: expected a list of texts, got {type(ids).__name__}")
-        return [] if ids == [] else list(dict.fromkeys(parse_ids(ids, unique=False)))
+        distinct: dict[str, None] = {}
+        names = [] if ids == [] else parse_ids(ids, unique=False)
+        for start in range(0, len(names), _TURN):  # each turn keeps other threads waiting
+            distinct.update(dict.fromkeys(names[start : start + _TURN]))
+        return list(distinct)
 
     def include(self, body: Mapping[str, Any], default: tuple[str, ...]) -> list[str]:
         """Parse ``include``."""
         include = body.get("include")
         if include is None:
             return list(default)
-        if not isinstance(include, list) or any(name not in _FIELDS for name in include):
-            raise InvalidArgumentError(f"include: expected a list of {', '.join(_FIELDS)}, got {str(include)[:80]}")
-        return list(include)
+        wrong = [name for name in include if name not in _FIELDS] if isinstance(include, list) else [include]
+        if wrong:
+            raise InvalidArgumentError(f"include: expected a list of {', '.join(_FIELDS)}, got {_shown(wrong[0])}")
+        return list(dict.fromkeys(include))
 
     def number(self, source: Mapping[str, Any], name: str, default: int | None, lowest: int = 0, highest: int = INT_MAX) -> int | None:
         """Parse a whole number of the body or the query string."""
@@ -144,12 +150,19 @@ class Call:
         if given is None:
             return default
         if isinstance(given, bool) or not isinstance(given, int) or not lowest <= given <= highest:
-            raise InvalidArgumentError(f"{name}: expected a whole number from {lowest} to {highest}, got {str(given)[:40]!r}")
+            raise InvalidArgumentError(f"{name}: expected a whole number from {lowest} to {highest}, got {_shown(given)}")
         return given
 
     def done(self) -> dict[str, Any] | None:
         """Return what says "done": null to clients of v1 and of the first v2, an empty object to others."""
         return None if self.v1 or self.speaker.is_strict else {}
+
+
+def _shown(value: object) -> str:
+    """Return a short text for any value of a body: writing down a long one would take long."""
+    if isinstance(value, (bool, int, float, str)):
+        return repr(value[:40] if isinstance(value, str) else value)
+    return type(value).__name__
 
 
 Handler: TypeAlias = Callable[[Call], Any]

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
+from chroma_nb.http.bodies import read
 
-from chroma_nb.errors import InvalidArgumentError
-
-_KEY = re.compile(rb'"((?:[^"\\]|\\.)*)"\s*:')
-_READ_TWICE = 1 << 16
-"""Bytes up to which a body is looked through for doubled keys. People write such bodies; programs write the large ones."""
+_BLANK = 1 << 12
+"""Bytes of white space that count as no body."""
 
 RULES_HEADER = "x-chroma-nb-rules"
 """Sent by our own clients: ``guide`` or ``chroma``, how the filters in the body are meant."""
@@ -43,37 +38,10 @@ class Request:
     body: bytes = b""
 
     def json(self) -> Any:
-        """Return the body as JSON; an empty one as an empty object.
-
-        Raises
-        ------
-        InvalidArgumentError
-            It is not JSON.
-        """
-        if not self.body.strip(b" \t\r\n"):
+        """Return the body as JSON, as `chroma_nb.http.bodies.read` does; one of nothing but white space as an empty object."""
+        if len(self.body) <= _BLANK and not self.body.strip(b" \t\r\n"):
             return {}
-        try:
-            value = orjson.loads(self.body)
-        except orjson.JSONDecodeError as error:
-            raise InvalidArgumentError(f"body: not valid JSON ({error})") from error
-        if len(self.body) <= _READ_TWICE:
-            _check_keys(self.body)
-        return value
-
-
-def _check_keys(body: bytes) -> None:
-    """Refuse an object that has a key twice, which other parsers read differently."""
-    keys = _KEY.findall(body)
-    if len(set(keys)) < len(keys):  # of one object or of several: look closer
-        json.loads(body, object_pairs_hook=_without_doubles, parse_int=str)
-
-
-def _without_doubles(pairs: list[tuple[str, Any]]) -> None:
-    seen = set()
-    for key, _ in pairs:
-        if key in seen:
-            raise InvalidArgumentError(f"body: the key {key[:60]!r} comes twice in one object")
-        seen.add(key)
+        return read(self.body)
 
 
 @dataclass(frozen=True)

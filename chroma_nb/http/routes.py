@@ -82,6 +82,10 @@ ROUTES: Final = {
 }
 """Every route by name."""
 
+_LONGEST: Final = 24_000
+"""Characters that a path may have: three names of 512, each of them twelve when it is percent-encoded, and some room."""
+_USUAL: Final = 512
+"""Characters of a path whose route is remembered."""
 UNIMPLEMENTED: Final = ("/search", "/functions/attach")
 """Tails of routes that Chroma's distributed version has, and no single machine."""
 
@@ -106,12 +110,8 @@ def path_of(route: str, /, **parts: str) -> str:
     return "/api/v2" + ROUTES[route].v2.format(**{key: quote(value, safe="") for key, value in parts.items()})
 
 
-_REMEMBERED: Final = 512
-"""Letters of method and path up to which a route is remembered: more than clients send, and no more than many of them may take."""
-
-
 def resolve(method: str, path: str) -> Found | set[str]:
-    """Return the route of a request, or the methods its path would take (none for an unknown path).
+    """Return the route of a request, or the methods its path would take (none for an unknown path, or one that is longer than any).
 
     Examples
     --------
@@ -120,10 +120,11 @@ def resolve(method: str, path: str) -> Found | set[str]:
     >>> resolve("DELETE", "/api/v2/heartbeat")
     {'GET'}
     """
-    return _resolved(method, path) if len(method) + len(path) <= _REMEMBERED else _resolved.__wrapped__(method, path)
+    if len(path) > _LONGEST:
+        return set()
+    return _known(method, path) if len(method) + len(path) <= _USUAL else _resolved(method, path)
 
 
-@lru_cache(maxsize=1024)
 def _resolved(method: str, path: str) -> Found | set[str]:
     pieces = path.rstrip("/").split("/")
     others: set[str] = set()
@@ -138,6 +139,9 @@ def _resolved(method: str, path: str) -> Found | set[str]:
             return Found(route, version, parts)
         others.add(route.method)
     return others
+
+
+_known = lru_cache(maxsize=1024)(_resolved)
 
 
 def _matched(template: str | None, pieces: list[str]) -> dict[str, str] | None:

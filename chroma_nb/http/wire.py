@@ -16,8 +16,11 @@ import orjson
 from numpy.typing import NDArray
 
 from chroma_nb.errors import InvalidArgumentError, InvalidTypeError
-from chroma_nb.records import Records, Vectors, parse_ids, parse_metadatas, parse_texts, parse_vectors
+from chroma_nb.records import MAX_DIMENSION, Records, Vectors, parse_ids, parse_metadatas, parse_texts, parse_vectors
 from chroma_nb.scalars import INT_MAX, INT_MIN, Instant, Value, zone_of
+
+_LONGEST_PACKED = MAX_DIMENSION * 16 // 3 + 4
+"""Characters of base64 that a vector may have."""
 
 _DUMP = partial(orjson.dumps, option=orjson.OPT_SERIALIZE_NUMPY)
 
@@ -50,6 +53,8 @@ def parse_wire_vectors(given: object, place: str) -> tuple[Vectors | None, NDArr
     """
     if given is None:
         return None, None
+    if isinstance(given, VectorColumn):
+        return given.whole()
     if not isinstance(given, list):
         raise InvalidTypeError(f"{place}: expected a list of vectors, got {type(given).__name__}")
     if not {list, str, type(None)}.issuperset(map(type, given)):
@@ -63,7 +68,52 @@ def parse_wire_vectors(given: object, place: str) -> tuple[Vectors | None, NDArr
     return parse_vectors(rows, place), present
 
 
+class VectorColumn:
+    """Vectors of a long body, read piece by piece.
+
+    Parameters
+    ----------
+    place
+        How error messages call them.
+    """
+
+    def __init__(self, place: str) -> None:
+        self._place = place
+        self._parts: list[Vectors] = []
+        self._present: list[NDArray[np.bool_]] = []
+        self._count = 0
+
+    def add(self, given: list[Any]) -> None:
+        """Read more of them, as `parse_wire_vectors` does."""
+        vectors, present = parse_wire_vectors(given, f"{self._place}[{self._count}:]" if self._count else self._place)
+        if vectors is not None:
+            widths = {vectors.shape[1], *(part.shape[1] for part in self._parts[:1])}
+            if len(widths) > 1:
+                message = f"inconsistent dimensions {sorted(widths)} in one call; every vector needs the same length"
+                raise InvalidArgumentError(f"{self._place}: {message}")
+            self._parts.append(vectors)
+        self._present.append(np.full(len(given), vectors is not None) if present is None else present)
+        self._count += len(given)
+
+    def whole(self) -> tuple[Vectors | None, NDArray[np.bool_] | None]:
+        """Return what `parse_wire_vectors` returns of all of them at once."""
+        if not self._parts:
+            return None, None
+        if len(self._parts) > 1:
+            whole, end = np.empty((sum(map(len, self._parts)), self._parts[0].shape[1]), dtype=np.float32), 0
+            self._parts.reverse()
+            while self._parts:  # each part ends when it is copied, so that all of them never take twice the memory
+                part = self._parts.pop()
+                whole[end : end + len(part)] = part
+                end += len(part)
+            self._parts.append(whole)
+        present = np.concatenate(self._present)
+        return self._parts[0], None if present.all() else present
+
+
 def _unpacked(text: str, place: str) -> NDArray[np.float32]:
+    if len(text) > _LONGEST_PACKED:
+        raise InvalidArgumentError(f"{place}: more than {MAX_DIMENSION:,} dimensions")
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
@@ -130,12 +180,18 @@ def _chosen(column: Any, kept: Iterable[int]) -> Any:
 
 
 def thawed(value: Any) -> Any:
-    """Read back what was written of metadata or a filter: ``{"ns": ..., "zone": ...}`` objects become instants."""
+    """Read back what was written of metadata or a filter: ``{"ns": ..., "zone": ...}`` objects become instants.
+
+    What has none comes back as it is, without a copy.
+    """
     if isinstance(value, dict):
         if value.keys() == {"ns", "zone"} and type(value["ns"]) in (int, float) and isinstance(value["zone"], (str, type(None))):
             return _instant(value["ns"], value["zone"])
-        return {key: thawed(inner) for key, inner in value.items()}
-    return [thawed(inner) for inner in value] if isinstance(value, list) else value
+        inner = {key: thawed(each) for key, each in value.items() if isinstance(each, (dict, list))}
+        return value if all(each is value[key] for key, each in inner.items()) else {**value, **inner}
+    if isinstance(value, list) and any(isinstance(each, (dict, list)) for each in value):
+        return [thawed(each) for each in value]
+    return value
 
 
 def _instant(ns: float, zone: str | None) -> Instant:

@@ -32,7 +32,7 @@ from chroma_nb.filters import (
     Or,
     Rules,
     both,
-    compiled_pattern,
+    checked_pattern,
     describe,
     matches,
     parse_filter,
@@ -185,11 +185,11 @@ def test_a_pattern_that_python_has_doubts_about_is_taken_without_a_warning(patte
     with pytest.warns(FutureWarning):
         re.compile(pattern)
     re.purge()
-    compiled_pattern.cache_clear()
+    checked_pattern.cache_clear()
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         parsed = parse_where_document({"$regex": pattern})
-        compiled_pattern.cache_clear()
+        checked_pattern.cache_clear()
         re.purge()
         assert matches(parsed, None, "an a")
     assert warned == []

@@ -17,11 +17,13 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
 from chroma_nb import stopping
 from chroma_nb.errors import InvalidArgumentError
+from chroma_nb.http.bodies import weight
 from chroma_nb.http.budget import Budget
 from chroma_nb.http.call import Service
 from chroma_nb.http.lanes import LANE_OF, BusyError, Lane, LaneName, StoppingError
@@ -54,6 +56,8 @@ _TOKEN = re.compile(r"[!-~]+")
 _HEADERS = 100
 _FIELDS = 100
 _WRITERS = 2
+_LOAD = 2 << 30
+"""Bytes that the bodies in one lane may become while they are carried out; most become a small part of what is reckoned with."""
 _SWITCH = 0.0005
 ADDRESSES: Final = "addresses"
 """Among `Gate.hosts`: every ``Host`` that is an IP address. A web page's name can be pointed at this machine, an address cannot."""
@@ -131,10 +135,10 @@ class App:
         self._service = service
         self._gate = gate
         self._lanes: dict[LaneName, Lane] = {
-            "instant": Lane("instant", 2, 512, gate.unread // 4),
-            "light": Lane("light", threads, 512, gate.unread // 4),
-            "heavy": Lane("request", threads, gate.waiting, gate.unread),
-            "long": Lane("long", 2, gate.waiting, gate.unread // 4),
+            "instant": Lane("instant", 2, 512, load=_LOAD, unread=gate.unread // 4),
+            "light": Lane("light", threads, 512, load=_LOAD, unread=gate.unread // 4),
+            "heavy": Lane("request", threads, gate.waiting, load=_LOAD, unread=gate.unread),
+            "long": Lane("long", 2, gate.waiting, load=_LOAD, unread=gate.unread // 4),
         }
         self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="chroma_nb reply")
         self._bodies = Budget(4 * gate.body)
@@ -241,7 +245,8 @@ class App:
         compress = self._compresses(scope, headers)
         limit = None if lane is self._lanes["long"] else self._service.limits.seconds
         try:
-            return await lane.carry_out(lambda: self._worked(request, client, limit, compress=compress), seconds=limit)
+            work = partial(self._worked, request, client, limit, compress=compress)
+            return await lane.carry_out(work, weight=len(content) + weight(len(content)), seconds=limit)
         except BusyError:
             message = "this server has too many requests to carry out; try again later"
             raise TurnedAwayError(503, "Unavailable", message, {"retry-after": "1"}) from None

@@ -32,7 +32,7 @@ LOG.addHandler(logging.NullHandler())
 HEAD: Final = 1 << 16
 """Bytes of a request's head, or of what stands between two chunks of its body."""
 _READ: Final = 1 << 16
-_PADDING: Final = 1 << 18
+_PADDING: Final = 1 << 15
 _STILL = 5.0
 _ASKED_AFTER = 1.0
 _FREED = 16
@@ -131,7 +131,8 @@ def watched() -> Any:
             elif "head" not in self._watch and not self.transport.is_closing():
                 self._start("head", self.patience.head)
             if not self.is_idle:
-                self._weigh(len(data), len(self.cycle.body) - before)
+                head = 0 if self.cycle is cycle else data.find(b"\r\n\r\n") + 4
+                self._weigh(len(data) - head, len(self.cycle.body) - before)
 
         def _weigh(self, brought: int, body: int) -> None:
             """Refuse a body of chunks so small that taking them apart would keep the server busy, and see to it that an end is noticed."""

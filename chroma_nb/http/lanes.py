@@ -73,20 +73,24 @@ class Lane:
         How many works are carried out at once.
     waiting
         How many may wait.
+    load
+        Bytes that what is carried out at one time may take together; one work alone may take more.
     unread
         Bytes of replies that may lie unread; while there are more, nothing is begun.
     """
 
-    def __init__(self, name: str, threads: int, waiting: int, unread: int) -> None:
+    def __init__(self, name: str, threads: int, waiting: int, *, load: int, unread: int) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix=f"chroma_nb {name}")
         self._free = threads
         self._most_waiting = waiting
-        self._queue: deque[asyncio.Future[None]] = deque()
-        self.unread = Budget(unread, self._begin, self._give_back_soon)
+        self._most_load = load
+        self._load = 0
+        self._queue: deque[tuple[asyncio.Future[None], int]] = deque()
+        self.unread = Budget(unread, self._go_on, self._give_back_soon)
         self.running: set[Future[Any]] = set()
 
-    async def carry_out(self, work: Callable[[], R], *, seconds: float | None = None) -> R:
-        """Carry out `work` when it is its turn, which must come within `seconds`.
+    async def carry_out(self, work: Callable[[], R], *, weight: int = 0, seconds: float | None = None) -> R:
+        """Carry out `work`, which takes `weight` bytes, when it is its turn, which must come within `seconds`.
 
         Raises
         ------
@@ -95,47 +99,61 @@ class Lane:
         StoppingError
             `close` was called.
         """
-        await self._turn(seconds)
+        await self._turn(weight, seconds)
         try:
             future = self._threads.submit(work)
         except RuntimeError:
-            self._pass_on()
+            self._end(weight)
             raise StoppingError from None
         self.running.add(future)
         future.add_done_callback(self.running.discard)
         try:
             return await asyncio.wrap_future(future)
         finally:
-            self._pass_on()
+            self._end(weight)
 
     def close(self) -> None:
         """Begin nothing any more."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _turn(self, seconds: float | None) -> None:
-        if self._free and not self._queue and not self.unread.is_full:
-            self._free -= 1
+    async def _turn(self, weight: int, seconds: float | None) -> None:
+        if not self._queue and self._has_room(weight):
+            self._begin(weight)
             return
         if len(self._queue) >= self._most_waiting:
             raise BusyError
         turn = asyncio.get_running_loop().create_future()
-        self._queue.append(turn)
+        self._queue.append((turn, weight))
         try:
             await asyncio.wait_for(turn, seconds)
         except BaseException as error:
             if turn.cancelled():
-                self._queue.remove(turn)
+                self._queue.remove((turn, weight))
+                self._go_on()  # it may have been in the way
             else:
-                self._pass_on()
+                self._end(weight)
             if isinstance(error, asyncio.TimeoutError):
                 raise BusyError from None
             raise
 
-    def _begin(self) -> None:
-        """Begin what waits, as far as there are threads and there is room."""
-        while self._queue and self._free and not self.unread.is_full:
-            self._free -= 1
-            self._queue.popleft().set_result(None)
+    def _has_room(self, weight: int) -> bool:
+        return self._free > 0 and (not self._load or self._load + weight <= self._most_load) and not self.unread.is_full
+
+    def _begin(self, weight: int) -> None:
+        self._free -= 1
+        self._load += weight
+
+    def _end(self, weight: int) -> None:
+        self._free += 1
+        self._load -= weight
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Begin what waits, as far as there is room."""
+        while self._queue and self._has_room(self._queue[0][1]):
+            turn, weight = self._queue.popleft()
+            self._begin(weight)
+            turn.set_result(None)
 
     def _give_back_soon(self) -> None:
         asyncio.get_running_loop().call_later(_AFTER, self._submit_giving_back)
@@ -143,7 +161,3 @@ class Lane:
     def _submit_giving_back(self) -> None:
         with contextlib.suppress(RuntimeError):  # the server stops
             self._threads.submit(_give_back)
-
-    def _pass_on(self) -> None:
-        self._free += 1
-        self._begin()

@@ -214,9 +214,9 @@ class TestCrowd:
             def connect() -> socket.socket:
                 if listener is None:
                     return socket.create_connection((server.host, server.port), timeout=LONGEST)
-                made = socket.socket(socket.AF_UNIX)
-                made.settimeout(LONGEST)
+                made = socket.socket(socket.AF_UNIX)  # waits in connect, unlike one with a time limit
                 made.connect(str(listener.path))
+                made.settimeout(LONGEST)
                 return made
 
             with contextlib.ExitStack() as stack:

@@ -207,7 +207,7 @@ class App:
         extra = self._cors(headers.get("origin"))
         if not body.is_complete:
             extra["connection"] = "close"
-        unread = lane.unread.hold(max(len(reply.body), reply.size), client.cut_off)
+        unread = lane.hold(max(len(reply.body), reply.size), client.cut_off)
         try:
             await sent(send, reply, extra, unread, client.has_left, self._writers)
         except LeftError:

@@ -2,8 +2,8 @@
 
 Each such thing is a `Held`, with the bytes it costs and the moment its client last did its part. As long as all together stay below a
 limit nobody is hurried. Beyond it those who stand still are let go, the one that has done so for longest first; those who keep taking or
-sending are left alone. Must not live here: what is held. Used on the server's loop alone, by `chroma_nb.http.app` and
-`chroma_nb.http.lanes`.
+sending are left alone. Must not live here: what is held, and when it is looked after. Used on the server's loop alone, by
+`chroma_nb.http.app` and `chroma_nb.http.lanes`.
 """
 
 from __future__ import annotations
@@ -11,9 +11,13 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
+from typing import Final
 
-_STILL = 0.25
-_GIVEN_UP = 2.0
+STILL: Final = 0.25
+"""Seconds after which somebody counts as standing still."""
+GIVEN_UP: Final = 2.0
+"""Seconds after which somebody who stands still is let go for others."""
+_MOVING = 8
 
 
 class Held:
@@ -50,20 +54,16 @@ class Budget:
     Parameters
     ----------
     most
-        Bytes beyond which those who stand still are let go.
+        Bytes; of one thing no more than half of them count, so that a large one alone is in nobody's way.
     eased
-        Called when there is room again, or may be.
-    relieved
-        Called after clients were let go.
+        Called when there is room again.
     """
 
-    def __init__(self, most: int, eased: Callable[[], None] = lambda: None, relieved: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, most: int, eased: Callable[[], None] = lambda: None) -> None:
         self._most = most
         self._eased = eased
-        self._relieved = relieved
         self._held: dict[Held, None] = {}
         self._size = 0
-        self._look: asyncio.TimerHandle | None = None
 
     @staticmethod
     def now() -> float:
@@ -74,21 +74,18 @@ class Budget:
         """Begin to hold something; `let_go` makes its client give it up."""
         held = Held(self, let_go)
         self._held[held] = None
-        held.grow(size)
+        held.grow(min(size, self._most // 2))
         return held
 
     def change(self, size: int) -> None:
         """Count bytes that came or went."""
         self._size += size
-        if self.is_over and self._look is None:
-            self._look = asyncio.get_running_loop().call_later(_STILL, self._press)
 
     def drop(self, held: Held) -> None:
         """Hold something no longer."""
         if self._held.pop(held, held) is None:
             self._size -= held.size
-            if not self.is_over:
-                self._eased()
+            self._eased()
 
     @property
     def is_over(self) -> bool:
@@ -97,33 +94,28 @@ class Budget:
 
     @property
     def is_full(self) -> bool:
-        """Whether what stands still, or may yet turn out to, is too much; what is being taken or sent makes room by itself."""
+        """Whether what stands still, or may yet turn out to, is too much; what moves makes room by itself, up to a point."""
         if not self.is_over:
             return False
-        still = self.now() - _STILL
-        return sum(held.size for held in self._held if held.since <= still or held.begun > still) > self._most
+        still = self.now() - STILL
+        standing = sum(held.size for held in self._held if held.since <= still or held.begun > still)
+        return standing > self._most or self._size > _MOVING * self._most
 
-    def make_room(self) -> None:
-        """Let those go who have stood still for long, until the rest fits or all of them have gone."""
-        before = self.now() - _GIVEN_UP
+    def make_room(self, patience: float = GIVEN_UP) -> bool:
+        """Let those go who have stood still for so many seconds, until the rest fits; tell whether there were any."""
+        before = self.now() - patience
         gone = []
         for held in sorted(self._held, key=lambda held: held.since):
             if not self.is_over or held.since > before:
                 break
-            self.drop(held)
+            del self._held[held]
+            self._size -= held.size
             gone.append(held)
         for held in gone:
             held.let_go()
-        if gone:
-            self._relieved()
+        return bool(gone)
 
-    def _press(self) -> None:
-        assert self._look is not None  # noqa: S101 - this is what it calls
-        late = self.now() - self._look.when()
-        self._look = None
-        if late > _STILL:  # the kernel computed and let no other thread run: nobody could do a part
-            for held in self._held:
-                held.since += late
-        self.make_room()
-        self.change(0)
-        self._eased()
+    def forgive(self, seconds: float) -> None:
+        """Take it that nobody could do anything for so long: the process computed, and let no other thread run."""
+        for held in self._held:
+            held.since += seconds

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
-from chroma_nb.http.budget import Budget
+from chroma_nb.http.budget import GIVEN_UP, STILL, Budget, Held
 
 R = TypeVar("R")
 LaneName: TypeAlias = Literal["instant", "light", "heavy", "long"]
@@ -46,6 +46,8 @@ LANE_OF: Final[dict[str, LaneName]] = {
 
 
 _AFTER = 0.5
+_HURRIED = 6.0
+"""Seconds for which a queue may be kept waiting by clients that take their replies slowly; then the slowest of them are let go, too."""
 
 
 class BusyError(Exception):
@@ -86,7 +88,9 @@ class Lane:
         self._most_load = load
         self._load = 0
         self._queue: deque[tuple[asyncio.Future[None], int]] = deque()
-        self.unread = Budget(unread, self._go_on, self._give_back_soon)
+        self.unread = Budget(unread, self._go_on)
+        self._look: asyncio.TimerHandle | None = None
+        self._shut_since = 0.0
         self.running: set[Future[Any]] = set()
 
     async def carry_out(self, work: Callable[[], R], *, weight: int = 0, seconds: float | None = None) -> R:
@@ -112,6 +116,12 @@ class Lane:
         finally:
             self._end(weight)
 
+    def hold(self, size: int, let_go: Callable[[], None]) -> Held:
+        """Hold a reply of about `size` bytes until its client has taken it, or is made to give it up."""
+        held = self.unread.hold(size, let_go)
+        self._look_soon()
+        return held
+
     def close(self) -> None:
         """Begin nothing any more."""
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -124,6 +134,7 @@ class Lane:
             raise BusyError
         turn = asyncio.get_running_loop().create_future()
         self._queue.append((turn, weight))
+        self._look_soon()
         try:
             await asyncio.wait_for(turn, seconds)
         except BaseException as error:
@@ -155,9 +166,27 @@ class Lane:
             self._begin(weight)
             turn.set_result(None)
 
-    def _give_back_soon(self) -> None:
-        asyncio.get_running_loop().call_later(_AFTER, self._submit_giving_back)
+    def _look_soon(self) -> None:
+        if self._look is None and (self._queue or self.unread.is_over):
+            self._shut_since = asyncio.get_running_loop().time()
+            self._look = asyncio.get_running_loop().call_later(STILL, self._look_for_room)
 
-    def _submit_giving_back(self) -> None:
+    def _look_for_room(self) -> None:
+        """Let clients go that do not take their replies, so that nobody waits for them, and begin what waits."""
+        assert self._look is not None  # noqa: S101 - this is what it calls
+        loop = asyncio.get_running_loop()
+        late, self._look = loop.time() - self._look.when(), None
+        if late > STILL:
+            self.unread.forgive(late)
+        if not self.unread.is_full:
+            self._shut_since = loop.time()
+        is_urgent = self._queue and loop.time() - self._shut_since > _HURRIED
+        if self.unread.make_room(STILL if is_urgent else GIVEN_UP):
+            loop.call_later(_AFTER, self._give_back)
+        self._go_on()
+        if self._queue or self.unread.is_over:
+            self._look = loop.call_later(STILL, self._look_for_room)
+
+    def _give_back(self) -> None:
         with contextlib.suppress(RuntimeError):  # the server stops
             self._threads.submit(_give_back)

@@ -92,14 +92,20 @@ class Budget:
         """Whether more is held than may be."""
         return self._size > self._most
 
-    @property
-    def is_full(self) -> bool:
-        """Whether what stands still, or may yet turn out to, is too much; what moves makes room by itself, up to a point."""
-        if not self.is_over:
+    def is_full(self, coming: int = 0) -> bool:
+        """Tell whether what stands still, or may yet turn out to, is too much; what moves makes room by itself, up to a point.
+
+        Parameters
+        ----------
+        coming
+            Bytes that are expected besides; they count as soon as anybody stands still.
+        """
+        if self._size + coming <= self._most:
             return False
         still = self.now() - STILL
-        standing = sum(held.size for held in self._held if held.since <= still or held.begun > still)
-        return standing > self._most or self._size > _MOVING * self._most
+        standing = sum(held.size for held in self._held if held.since <= still)
+        young = sum(held.size for held in self._held if held.begun > still)
+        return standing + young + (coming if standing else 0) > self._most or self._size > _MOVING * self._most
 
     def make_room(self, patience: float = GIVEN_UP) -> bool:
         """Let those go who have stood still for so many seconds, until the rest fits; tell whether there were any."""

@@ -91,6 +91,7 @@ class Lane:
         self.unread = Budget(unread, self._go_on)
         self._look: asyncio.TimerHandle | None = None
         self._shut_since = 0.0
+        self._usual = 0
         self.running: set[Future[Any]] = set()
 
     async def carry_out(self, work: Callable[[], R], *, weight: int = 0, seconds: float | None = None) -> R:
@@ -119,6 +120,7 @@ class Lane:
     def hold(self, size: int, let_go: Callable[[], None]) -> Held:
         """Hold a reply of about `size` bytes until its client has taken it, or is made to give it up."""
         held = self.unread.hold(size, let_go)
+        self._usual = (self._usual + held.size) // 2
         self._look_soon()
         return held
 
@@ -148,7 +150,11 @@ class Lane:
             raise
 
     def _has_room(self, weight: int) -> bool:
-        return self._free > 0 and (not self._load or self._load + weight <= self._most_load) and not self.unread.is_full
+        return self._free > 0 and (not self._load or self._load + weight <= self._most_load) and not self._is_shut
+
+    @property
+    def _is_shut(self) -> bool:
+        return self.unread.is_full(len(self.running) * self._usual)
 
     def _begin(self, weight: int) -> None:
         self._free -= 1
@@ -178,7 +184,7 @@ class Lane:
         late, self._look = loop.time() - self._look.when(), None
         if late > STILL:
             self.unread.forgive(late)
-        if not self.unread.is_full:
+        if not self._is_shut:
             self._shut_since = loop.time()
         is_urgent = self._queue and loop.time() - self._shut_since > _HURRIED
         if self.unread.make_room(STILL if is_urgent else GIVEN_UP):

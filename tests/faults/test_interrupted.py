@@ -76,7 +76,7 @@ def test_wherever_a_signal_can_strike_without_gaps(call: str, tmp_path: Path) ->
     sweep_places(call, 1, tmp_path / "store")
 
 
-STRUCK = ["upsert", "update", "delete", "count", "query", "regex", "embed", "progress", "index", "open", "serve"]
+STRUCK = ["upsert", "update", "delete", "count", "query", "regex", "embed", "progress", "index", "open", "serve", "ask"]
 """The kinds of calls of `tests.faults.struck`."""
 
 

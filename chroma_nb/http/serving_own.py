@@ -13,7 +13,7 @@ from chroma_nb.errors import InvalidArgumentError, InvalidTypeError
 from chroma_nb.http.call import Call, Handler
 from chroma_nb.http.serving_records import columns
 from chroma_nb.http.wire import parse_wire_vectors
-from chroma_nb.records import check_key, parse_vectors
+from chroma_nb.records import check_key
 
 _PAGE = 100_000
 
@@ -113,8 +113,8 @@ def _put_layout(call: Call) -> Any:
 def _coordinates(given: object) -> NDArray[np.float32]:
     if given == []:
         return np.empty((0, 2), dtype=np.float32)
-    points = parse_vectors(given, "coordinates") if isinstance(given, list) else np.empty((0, 0), dtype=np.float32)
-    if points.shape[1] not in (2, 3):
+    points, missing = parse_wire_vectors(given, "coordinates")
+    if points is None or missing is not None or points.shape[1] not in (2, 3):
         raise InvalidArgumentError("coordinates: expected a list of points, two or three numbers each")
     return points
 

@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 from chroma_nb import stopping
 from chroma_nb.errors import InvalidArgumentError
@@ -27,7 +27,7 @@ from chroma_nb.http.bodies import weight
 from chroma_nb.http.budget import Budget
 from chroma_nb.http.call import Service
 from chroma_nb.http.lanes import LANE_OF, BusyError, Lane, LaneName, StoppingError
-from chroma_nb.http.message import SERVER_HEADER, Reply, Request
+from chroma_nb.http.message import SERVER_HEADER, Reply, Request, parse_query
 from chroma_nb.http.openapi import document, page
 from chroma_nb.http.receiving import Body, BodyTooLargeError, BodyTooSlowError, GoneError, NoRoomError
 from chroma_nb.http.routes import resolve
@@ -54,7 +54,6 @@ _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\s:/?#@\[\]\\]+)(:[0-9]{1,5})?")
 _ADDRESS = re.compile(r"\[[0-9a-f:.]+\]|[0-9]{1,3}(\.[0-9]{1,3}){3}")
 _TOKEN = re.compile(r"[!-~]+")
 _HEADERS = 100
-_FIELDS = 100
 _WRITERS = 2
 _LOAD = 2 << 30
 """Bytes that the bodies in one lane may become while they are carried out; most become a small part of what is reckoned with."""
@@ -241,7 +240,10 @@ class App:
             return Reply(200, document(secured=self._gate.token is not None), {"content-type": "application/json", **_PAGE})
         if method == "GET" and path in ("/docs", "/"):
             return Reply(200, page(), {"content-type": "text/html; charset=utf-8", **_PAGE})
-        request = Request(method, path, _asked(scope), headers, content)
+        try:
+            request = Request(method, path, parse_query(scope.get("query_string", b"")), headers, content)
+        except InvalidArgumentError as error:
+            raise TurnedAwayError(error.status, error.code, str(error)) from None
         compress = self._compresses(scope, headers)
         limit = None if lane is self._lanes["long"] else self._service.limits.seconds
         try:
@@ -365,13 +367,6 @@ _PAGE = {
 def _path(scope: Mapping[str, Any]) -> str:
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
     return raw.partition(b"?")[0].decode("latin-1")
-
-
-def _asked(scope: Mapping[str, Any]) -> dict[str, str]:
-    try:
-        return dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True, max_num_fields=_FIELDS))
-    except ValueError:
-        raise TurnedAwayError(400, "InvalidArgumentError", f"query string: more than {_FIELDS} fields") from None
 
 
 def _joined(listed: list[tuple[bytes, bytes]]) -> dict[str, str]:

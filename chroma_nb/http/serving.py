@@ -107,15 +107,15 @@ def _reset(call: Call) -> Any:
     return True
 
 
-def _name(call: Call) -> str:
-    name = call.body().get("name")
+def _name(body: Mapping[str, Any]) -> str:
+    name = body.get("name")
     if not isinstance(name, str):
         raise InvalidTypeError("name: expected a text")
     return name
 
 
 def _create_tenant(call: Call) -> Any:
-    call.service.execute(ops.CreateTenant(scope_name(_name(call), "tenant")))
+    call.service.execute(ops.CreateTenant(scope_name(_name(call.body()), "tenant")))
     return call.done()
 
 
@@ -142,7 +142,7 @@ def _list_databases(call: Call) -> Any:
 
 
 def _create_database(call: Call) -> Any:
-    call.service.execute(ops.CreateDatabase(call.part("tenant"), scope_name(_name(call), "database")))
+    call.service.execute(ops.CreateDatabase(call.part("tenant"), scope_name(_name(call.body()), "database")))
     return call.done()
 
 
@@ -169,7 +169,7 @@ def _create_collection(call: Call) -> Any:
     get_or_create = body.get("get_or_create") or False
     if not isinstance(get_or_create, bool):
         raise InvalidTypeError(f"get_or_create: expected true or false, got {type(get_or_create).__name__}")
-    name = collection_name(_name(call), CHROMA_NAMES)
+    name = collection_name(_name(body), CHROMA_NAMES)
     op = ops.CreateCollection(*call.scope, name, metadata, configuration, get_or_create=get_or_create)
     return call.speaker.collection(call.service.execute(op))
 

@@ -248,7 +248,8 @@ class App:
         limit = None if lane is self._lanes["long"] else self._service.limits.seconds
         try:
             work = partial(self._worked, request, client, limit, compress=compress)
-            return await lane.carry_out(work, weight=len(content) + weight(len(content)), seconds=limit)
+            size = len(content) + weight(len(content))
+            return await lane.carry_out(work, weight=size, seconds=limit, gone=client.has_left)
         except BusyError:
             message = "this server has too many requests to carry out; try again later"
             raise TurnedAwayError(503, "Unavailable", message, {"retry-after": "1"}) from None

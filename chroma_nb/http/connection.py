@@ -107,8 +107,9 @@ def watched() -> Any:
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
             self.app_state["transport"] = transport
-            # What is read at once is held at once, by each of the connections (transports of Windows have no such attribute).
-            transport.max_size = _READ  # type: ignore[attr-defined]
+            with contextlib.suppress(AttributeError):  # loops of others
+                # What is read at once is held at once, by each of the connections.
+                transport.max_size = _READ  # type: ignore[attr-defined]
             self._start("head", self.patience.head)
             make_room(self.connections, self.patience.connections, self)
 

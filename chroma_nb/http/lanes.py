@@ -64,6 +64,26 @@ def _give_back() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
+class _Turn:
+    """Somebody's place in a queue."""
+
+    def __init__(self, weight: int, gone: Callable[[], bool]) -> None:
+        self.weight = weight
+        self._gone = gone
+        self.begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def has_begun(self) -> bool:
+        return self.begun.done() and not self.begun.cancelled() and self.begun.exception() is None
+
+    def is_given_up(self) -> bool:
+        """Tell whether nobody waits for it any more; then it is over."""
+        if self.begun.done() or not self._gone():
+            return self.begun.done()
+        self.begun.set_exception(BusyError())
+        return True
+
+
 class Lane:
     """Threads, the queue for them, and the replies that came of it until their clients have taken them.
 
@@ -87,15 +107,19 @@ class Lane:
         self._most_waiting = waiting
         self._most_load = load
         self._load = 0
-        self._queue: deque[tuple[asyncio.Future[None], int]] = deque()
+        self._queue: deque[_Turn] = deque()
         self.unread = Budget(unread, self._go_on)
         self._look: asyncio.TimerHandle | None = None
         self._shut_since = 0.0
         self._usual = 0
         self.running: set[Future[Any]] = set()
 
-    async def carry_out(self, work: Callable[[], R], *, weight: int = 0, seconds: float | None = None) -> R:
+    async def carry_out(
+        self, work: Callable[[], R], *, weight: int = 0, seconds: float | None = None, gone: Callable[[], bool] = lambda: False
+    ) -> R:
         """Carry out `work`, which takes `weight` bytes, when it is its turn, which must come within `seconds`.
+
+        Where many wait, those of whom `gone` says that nobody waits any more give up their places.
 
         Raises
         ------
@@ -104,7 +128,7 @@ class Lane:
         StoppingError
             `close` was called.
         """
-        await self._turn(weight, seconds)
+        await self._turn(_Turn(weight, gone), seconds)
         try:
             future = self._threads.submit(work)
         except RuntimeError:
@@ -128,23 +152,24 @@ class Lane:
         """Begin nothing any more."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _turn(self, weight: int, seconds: float | None) -> None:
-        if not self._queue and self._has_room(weight):
-            self._begin(weight)
+    async def _turn(self, turn: _Turn, seconds: float | None) -> None:
+        if not self._queue and self._has_room(turn.weight):
+            self._begin(turn.weight)
             return
         if len(self._queue) >= self._most_waiting:
-            raise BusyError
-        turn = asyncio.get_running_loop().create_future()
-        self._queue.append((turn, weight))
+            self._queue = deque(other for other in self._queue if not other.is_given_up())
+            if len(self._queue) >= self._most_waiting:
+                raise BusyError
+        self._queue.append(turn)
         self._look_soon()
         try:
-            await asyncio.wait_for(turn, seconds)
+            await asyncio.wait_for(turn.begun, seconds)
         except BaseException as error:
-            if turn.cancelled():
-                self._queue.remove((turn, weight))
+            if turn.has_begun:
+                self._end(turn.weight)
+            elif turn in self._queue:
+                self._queue.remove(turn)
                 self._go_on()  # it may have been in the way
-            else:
-                self._end(weight)
             if isinstance(error, asyncio.TimeoutError):
                 raise BusyError from None
             raise
@@ -167,10 +192,11 @@ class Lane:
 
     def _go_on(self) -> None:
         """Begin what waits, as far as there is room."""
-        while self._queue and self._has_room(self._queue[0][1]):
-            turn, weight = self._queue.popleft()
-            self._begin(weight)
-            turn.set_result(None)
+        while self._queue and self._has_room(self._queue[0].weight):
+            turn = self._queue.popleft()
+            if not turn.begun.done():
+                self._begin(turn.weight)
+                turn.begun.set_result(None)
 
     def _look_soon(self) -> None:
         if self._look is None and (self._queue or self.unread.is_over):

@@ -128,6 +128,26 @@ class TestLight:
                         refused.add(wire)
             assert ask(server, request("GET", HEARTBEAT)).status == 200
 
+    def test_places_in_the_queue_of_those_who_left_are_free(self, serve: Serve, endless: Endless) -> None:
+        server = serve(Gate(waiting=5), execute=endless.execute)
+        with contextlib.ExitStack() as stack:
+            for _ in range(8):
+                stack.enter_context(Wire(server)).send(QUERY)
+            for _ in range(8):
+                assert endless.begun.acquire(timeout=LONGEST)
+            for _ in range(5):
+                wire = Wire(server)
+                wire.send(QUERY)
+                reset(wire)
+            assert ask(server, request("GET", HEARTBEAT)).status == 200
+            waiting = stack.enter_context(Wire(server, timeout=LONGEST))
+            waiting.send(QUERY)
+            assert ask(server, request("GET", HEARTBEAT)).status == 200
+            endless.let_go.set()
+            answer = waiting.read()
+            assert answer is not None
+            assert answer.status == 500  # it was its turn: that is how these queries end
+
 
 class TestWork:
     """It ends when it has taken too long, and when nobody waits for it."""

@@ -34,7 +34,11 @@ MAX_SIZE: Final = 10_000
 """Parts of a pattern, one that must come n times counted n times. Each takes some 250 bytes."""
 MAX_DOCUMENT: Final = 1 << 20
 """Characters of a document in which a pattern with open repeats (``*``, ``+``) is searched for: each may take 100 bytes meanwhile."""
-_DEEPEST = 200
+_DEEPEST = 100
+_REPEAT = 10
+"""Parts that a repeat counts for: `regex` looks at the clock between its steps, and one takes longer the more repeats there are."""
+_STRING = 100
+"""Characters that may stand together: what `regex` prepares before it searches for n of them takes n³ steps."""
 _PATIENCE = 1.0
 """Seconds that one document may take."""
 _LOCK = threading.Lock()
@@ -90,7 +94,7 @@ def checked_pattern(text: str) -> Pattern:
     >>> checked_pattern("(a{100}){1000}")
     Traceback (most recent call last):
     ...
-    chroma_nb.errors.InvalidArgumentError: the regular expression '(a{100}){1000}' has 103,001 parts when its repeats are counted, ...
+    chroma_nb.errors.InvalidArgumentError: the regular expression '(a{100}){1000}' has 112,010 parts when its repeats are counted, ...
     """
     shown = repr(text if len(text) <= 60 else f"{text[:57]}...")
     if len(text) > MAX_LENGTH:
@@ -128,6 +132,7 @@ class _Writer:
 
     def __init__(self) -> None:
         self.is_open = False
+        self.literals = 0
 
     def sequence(self, tokens: Iterable[tuple[Any, Any]], depth: int) -> tuple[str, int]:
         if depth > _DEEPEST:
@@ -138,7 +143,8 @@ class _Writer:
     def token(self, op: str, value: Any, depth: int) -> tuple[str, int]:
         match op:
             case "LITERAL":
-                return _character(value), 1
+                self.literals += 1
+                return (f"(?>{_character(value)})" if self.literals % _STRING == 0 else _character(value)), 1
             case "NOT_LITERAL":
                 return f"[^{_character(value)}]", 1
             case "ANY":
@@ -192,7 +198,7 @@ class _Writer:
         endless = most == _parser.MAXREPEAT
         self.is_open = self.is_open or endless or most > MAX_SIZE
         counts = {(0, True): "*", (1, True): "+"}.get((least, endless)) or f"{{{least},{'' if endless else most}}}"
-        return f"(?:{text}){counts}{_SUFFIXES[op]}", max(size, 1) * max(least, 1) + 1
+        return f"(?:{text}){counts}{_SUFFIXES[op]}", max(size, 1) * max(least, 1) + _REPEAT
 
     def look(self, op: str, direction: int, inner: Any, depth: int) -> tuple[str, int]:
         if direction < 0:
@@ -248,5 +254,5 @@ def _matcher(pattern: str) -> tuple[Any, bool]:
         warnings.simplefilter("ignore")
         try:
             return regex.compile(checked.text, cache_pattern=False), checked.is_open
-        except regex.error as error:
+        except (regex.error, RecursionError) as error:
             raise _unsearched(pattern, f"cannot be searched for ({error}); write it differently") from error

@@ -22,6 +22,7 @@ from __future__ import annotations
 import json
 import secrets
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final, NoReturn
 
 import numpy as np
@@ -153,7 +154,9 @@ class _Block:
         escaped = before is not None and before.ends_escaped
         quotes = np.flatnonzero(content == _QUOTE)
         # [ \ ] { | } differ from each other in one bit, or follow one another: three steps instead of five comparisons.
-        marks = np.flatnonzero((content | np.uint8(0x20)) - np.uint8(0x7B) <= 2)
+        signs = content | np.uint8(0x20)
+        signs -= np.uint8(0x7B)
+        marks = np.flatnonzero(signs <= 2)
         signs = content[marks]
         slashes = marks[signs == _SLASH]
         if escaped or len(slashes):
@@ -174,7 +177,7 @@ class _Block:
         slashes = int(others[0]) if len(others) else len(self.content) + self.escaped
         return bool(slashes & 1)
 
-    @property
+    @cached_property
     def colons(self) -> int:
         """How many colons are outside of texts."""
         return len(self.outside(np.flatnonzero(self.content == _COLON)))

@@ -59,13 +59,12 @@ def parse_wire_vectors(given: object, place: str) -> tuple[Vectors | None, NDArr
         raise InvalidTypeError(f"{place}: expected a list of vectors, got {type(given).__name__}")
     if not {list, str, type(None)}.issuperset(map(type, given)):
         raise InvalidTypeError(f"{place}: expected a list of vectors, each a list of numbers or a base64 text")
-    rows = [
-        _unpacked(vector, f"{place}[{i}]") if isinstance(vector, str) else vector for i, vector in enumerate(given) if vector is not None
-    ]
+    unpacked = [_unpacked(vector, place, i) if isinstance(vector, str) else vector for i, vector in enumerate(given)]
+    rows = [row for row in unpacked if row is not None]
     if not rows:
         return None, None
     present = None if len(rows) == len(given) else np.array([vector is not None for vector in given])
-    return parse_vectors(rows, place), present
+    return parse_vectors(_joined(rows), place), present
 
 
 class VectorColumn:
@@ -111,16 +110,23 @@ class VectorColumn:
         return self._parts[0], None if present.all() else present
 
 
-def _unpacked(text: str, place: str) -> NDArray[np.float32]:
+def _joined(rows: list[Any]) -> Any:
+    """Return `rows` with float32 for bytes: one array when all of them are bytes of one length."""
+    if all(isinstance(row, bytes) for row in rows) and len(set(map(len, rows))) == 1:
+        return np.frombuffer(b"".join(rows), dtype="<f4").reshape(len(rows), -1)
+    return [np.frombuffer(row, dtype="<f4") if isinstance(row, bytes) else row for row in rows]
+
+
+def _unpacked(text: str, place: str, i: int) -> bytes:
     if len(text) > _LONGEST_PACKED:
-        raise InvalidArgumentError(f"{place}: more than {MAX_DIMENSION:,} dimensions")
+        raise InvalidArgumentError(f"{place}[{i}]: more than {MAX_DIMENSION:,} dimensions")
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise InvalidArgumentError(f"{place}: not valid base64 ({error})") from error
+        raise InvalidArgumentError(f"{place}[{i}]: not valid base64 ({error})") from error
     if not data or len(data) % 4:
-        raise InvalidArgumentError(f"{place}: {len(data)} bytes are no whole number of float32 values")
-    return np.frombuffer(data, dtype="<f4")
+        raise InvalidArgumentError(f"{place}[{i}]: {len(data)} bytes are no whole number of float32 values")
+    return data
 
 
 def packed(vectors: Vectors, embedded: NDArray[np.bool_] | None) -> list[str | None]:

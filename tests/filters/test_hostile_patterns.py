@@ -126,6 +126,8 @@ MEANINGS = [
     (r"(?P<n>a)(?P=n)", ["aa", "a"]),
     (r"[\x00-\U0010ffff]", ["\U0010ffff", ""]),
     (r"[\d\s]|\D\S", ["1", "ab", "a"]),
+    ("ab" * 500, ["ab" * 501, "ab" * 499 + "a", "a" * 10_000]),
+    ("(?i)" + "a" * 9_000, ["A" * 9_001, "a" * 8_999 + "b", "ab" * 9_000]),
     ("(?#comment)a", ["a", "comment"]),
 ]
 
@@ -138,32 +140,8 @@ def test_a_pattern_means_what_python_says(pattern: str, documents: list[str]) ->
     assert [is_found(pattern, document) for document in documents] == expected
 
 
-ATOMS = [
-    *"abAB1 _.-~&#|,{}:]<",
-    *[
-        r"\d",
-        r"\W",
-        r"\s",
-        r"\b",
-        r"^",
-        r"$",
-        r"\A",
-        r"\Z",
-        r"[ab]",
-        r"[^a]",
-        r"[a-c\d]",
-        r"[[:alpha:]]",
-        r"[a&&b]",
-        r"{e<=1}",
-        r"{e}",
-        r"\x41",
-        r"[^\W\d]",
-        r"\1",
-        r"(?P<n>a)",
-        r"(?P=n)",
-        r"(?(1)a|b)",
-    ],
-]
+ATOMS = [*"abAB1 _.-~&#|,{}:]<", r"\d", r"\W", r"\s", r"\b", "^", "$", r"\A", r"\Z", "[ab]", "[^a]", r"[a-c\d]", "[[:alpha:]]", "[a&&b]"]
+ATOMS += ["{e<=1}", "{e}", r"\x41", r"[^\W\d]", r"\1", "(?P<n>a)", "(?P=n)", "(?(1)a|b)"]
 GROUPS = ["(", "(?:", "(?=", "(?!", "(?<=", "(?<!", "(?i:", "(?-i:", "(?s:", "(?m:", "(?a:", "(?x: "]
 REPEATS = ["*", "+", "?", "*?", "??", "{2}", "{1,3}", "{0,}", "{,2}", "{2,}?"]
 
@@ -204,7 +182,7 @@ is_found("a", "a")
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for i in range(100):
     is_found(f"(?:(?=b{i})c){{1000}}", "a")
-    is_found(f"(?:[^ab]{i}?){{900}}", "a")
+    is_found(f"(?:[^ab]{i}?){{500}}", "a")
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before >> 10)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300)

@@ -372,10 +372,15 @@ def _path(scope: Mapping[str, Any]) -> str:
 
 def _joined(listed: list[tuple[bytes, bytes]]) -> dict[str, str]:
     """Return headers by name. One that comes twice is joined, so that a second token, origin or type cannot hide behind the first."""
-    headers: dict[str, list[str]] = {}
+    headers: dict[str, str] = {}
+    repeated: dict[str, list[str]] = {}
     for name, value in listed:
-        headers.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
-    return {name: ", ".join(values) for name, values in headers.items()}
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        if key in headers:
+            repeated.setdefault(key, [headers[key]]).append(text)
+        else:
+            headers[key] = text
+    return headers | {key: ", ".join(texts) for key, texts in repeated.items()}
 
 
 def _is_same(origin: str, host: str) -> bool:

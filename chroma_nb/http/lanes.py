@@ -128,7 +128,10 @@ class Lane:
         StoppingError
             `close` was called.
         """
-        await self._turn(_Turn(weight, gone), seconds)
+        if not self._queue and self._has_room(weight):
+            self._begin(weight)
+        else:
+            await self._wait(_Turn(weight, gone), seconds)
         try:
             future = self._threads.submit(work)
         except RuntimeError:
@@ -152,10 +155,7 @@ class Lane:
         """Begin nothing any more."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _turn(self, turn: _Turn, seconds: float | None) -> None:
-        if not self._queue and self._has_room(turn.weight):
-            self._begin(turn.weight)
-            return
+    async def _wait(self, turn: _Turn, seconds: float | None) -> None:
         if len(self._queue) >= self._most_waiting:
             self._queue = deque(other for other in self._queue if not other.is_given_up())
             if len(self._queue) >= self._most_waiting:

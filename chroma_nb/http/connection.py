@@ -248,7 +248,8 @@ def make_room(connections: Iterable[Any], most: int, newcomer: Any = None) -> No
 def noted(connections: Iterable[Any], context: Mapping[str, Any]) -> None:
     """Log what went wrong in the loop; where the process has no more files for connections, make some free."""
     error = context.get("exception")
-    LOG.warning("%s", context.get("message", "error in the server's loop"), exc_info=error)
-    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+    is_scarce = isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+    LOG.log(logging.INFO if is_scarce else logging.WARNING, "%s", context.get("message", "error in the server's loop"), exc_info=error)
+    if is_scarce:
         is_open = [other for other in connections if not other.transport.is_closing()]
         make_room(is_open, max(len(is_open) - _FREED, 0))

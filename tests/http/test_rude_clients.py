@@ -263,6 +263,19 @@ class TestCrowd:
                 time.sleep(0.2)
             assert answer.status == 200
 
+    def test_of_bodies_that_do_not_come_gives_way(self, serve: Serve) -> None:
+        server = serve(Gate(body=1 << 20))
+        body = b'{"name": "docs"}'.ljust(1 << 20)
+        with contextlib.ExitStack() as stack:
+            for _ in range(4):
+                stack.enter_context(Wire(server)).send(request("POST", COLLECTIONS, body[:-1], f"Content-Length: {len(body)}"))
+            end = time.monotonic() + LONGEST
+            while (answer := ask(server, request("POST", COLLECTIONS, body))).status == 503:
+                assert answer.headers["retry-after"] == "1"
+                assert time.monotonic() < end
+                time.sleep(0.2)
+            assert answer.status == 200
+
 
 NOTEBOOK = """
 import resource, sys

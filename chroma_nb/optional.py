@@ -25,6 +25,7 @@ EXTRAS = {
     "anywidget": "widgets",
     "polars": "arrow",
     "pyarrow": "arrow",
+    "httpcore": "http",
     "httpx": "http",
     "uvicorn": "server",
     "jupyter_server": "jupyter",

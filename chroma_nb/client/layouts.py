@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from chroma_nb import ops
 from chroma_nb.client import arguments
-from chroma_nb.client.spool import Spool
+from chroma_nb.client.spool import Spool, check_alike
 from chroma_nb.client.steps import CollectionSteps
 from chroma_nb.client.verb import Steps, ask
 from chroma_nb.errors import InvalidTypeError
@@ -139,7 +139,7 @@ class LayoutSteps(CollectionSteps):
         info = yield from self._refreshed()
         count = yield from ask(ops.Count(self._info.id, wanted.filter))
         size = count if wanted.sample is None else min(count, wanted.sample)
-        with Spool(size, info.dimension or 1, on_disk=size > MANY) as spool:
+        with Spool(size, on_disk=size > MANY) as spool:
             ids = yield from self._read(wanted, spool, size)
             coordinates = yield from ask(ops.Local(functools.partial(_fitted, spool, wanted.spec, on_progress, show=show)))
         layout = Layout(ids, coordinates, wanted.version(info))
@@ -234,6 +234,7 @@ def _among(candidates: GetResult, rows: Mapping[str, int], known: Floats, vector
     from chroma_nb.viz.placing import placed
     from chroma_nb.viz.projection import METRIC_OF_SPACE
 
+    check_alike(vectors, _vectors_of(candidates))
     there = [i for i, identifier in enumerate(candidates.ids) if identifier in rows]
     places = known[[rows[candidates.ids[i]] for i in there]]
     return placed(_vectors_of(candidates)[there], places, vectors, metric=spec.metric or METRIC_OF_SPACE[spec.space])

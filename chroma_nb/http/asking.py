@@ -36,13 +36,12 @@ def steps(session: Session, op: ops.Op[R]) -> Steps[R]:
 
 def _heartbeat(_: Session, op: ops.Heartbeat) -> Steps[int]:
     del op
-    answer = yield Ask("heartbeat")
-    return int(answer.json["nanosecond heartbeat"])
+    return (yield Ask("heartbeat")).read(decoding.heartbeat)
 
 
 def _version(_: Session, op: ops.Version) -> Steps[str]:
     del op
-    return str((yield Ask("version")).json)
+    return (yield Ask("version")).read(decoding.text)
 
 
 def _max_batch_size(session: Session, _: ops.MaxBatchSize) -> Steps[int]:
@@ -59,13 +58,13 @@ def _create_tenant(_: Session, op: ops.CreateTenant) -> Steps[None]:
 
 
 def _get_tenant(_: Session, op: ops.GetTenant) -> Steps[str]:
-    return str((yield Ask("tenant.get", {"tenant": op.name})).json["name"])
+    return (yield Ask("tenant.get", {"tenant": op.name})).read(decoding.name)
 
 
 def _list_tenants(session: Session, _: ops.ListTenants) -> Steps[list[str]]:
     if not (yield from session.server()).own:
         raise emulation.not_offered("list tenants")
-    return list((yield Ask("nb.tenants")).json)
+    return (yield Ask("nb.tenants")).read(decoding.texts)
 
 
 def _create_database(session: Session, op: ops.CreateDatabase) -> Steps[None]:
@@ -77,16 +76,12 @@ def _create_database(session: Session, op: ops.CreateDatabase) -> Steps[None]:
 def _get_database(session: Session, op: ops.GetDatabase) -> Steps[DatabaseInfo]:
     if not (yield from session.server()).own:
         yield Ask("tenant.get", {"tenant": op.tenant})  # so that the error says which of the two is missing
-    return _database((yield Ask("database.get", scoped(op.tenant, op.name))).json)
-
-
-def _database(found: Any) -> DatabaseInfo:
-    return DatabaseInfo(found["id"], found["name"], found["tenant"])
+    return (yield Ask("database.get", scoped(op.tenant, op.name))).read(decoding.database)
 
 
 def _list_databases(_: Session, op: ops.ListDatabases) -> Steps[list[DatabaseInfo]]:
     answer = yield Ask("database.list", {"tenant": op.tenant}, query=_window(op.limit, op.offset))
-    return list(map(_database, answer.json))
+    return answer.read(decoding.databases)
 
 
 def _window(limit: int | None, offset: int) -> dict[str, str]:
@@ -106,7 +101,7 @@ def _create_collection(session: Session, op: ops.CreateCollection) -> Steps[Coll
         body["metadata"] = emulation.plain_collection_metadata(op.metadata)
         body["configuration"] = _as_chroma_takes_it(op)
     answer = yield Ask("collection.create", scoped(op.tenant, op.database), dumps(body))
-    return (yield from _known(session, server, answer.json))
+    return (yield from _known(session, server, answer.read(decoding.collection_info)))
 
 
 def _as_chroma_takes_it(op: ops.CreateCollection) -> dict[str, Any]:
@@ -117,40 +112,40 @@ def _as_chroma_takes_it(op: ops.CreateCollection) -> dict[str, Any]:
     return {**({"hnsw": hnsw} if hnsw else {}), "embedding_function": op.configuration.embedding_function}
 
 
-def _known(session: Session, server: Server, found: Any) -> Steps[CollectionInfo]:
+def _known(session: Session, server: Server, info: CollectionInfo) -> Steps[CollectionInfo]:
     """Return what a server says of a collection, completed by what Chroma's has to be asked for."""
-    info = session.seen(decoding.collection_info(found))
+    session.seen(info)
     if server.own:
         return info
-    count = int((yield Ask("records.count", session.parts(info.id))).json)
-    return emulation.versioned(session, decoding.collection_info(found, count))
+    return emulation.versioned(session, info, (yield from session.count(info.id)))
 
 
 def _get_collection(session: Session, op: ops.GetCollection) -> Steps[CollectionInfo]:
     server = yield from session.server()
     answer = yield Ask("collection.get", scoped(op.tenant, op.database, name=op.name))
-    return (yield from _known(session, server, answer.json))
+    return (yield from _known(session, server, answer.read(decoding.collection_info)))
 
 
 def _get_collection_by_id(session: Session, op: ops.GetCollectionById) -> Steps[CollectionInfo]:
     server = yield from session.server()
     answer = yield Ask("collection.by_id", session.parts(op.collection))
-    return (yield from _known(session, server, answer.json))
+    return (yield from _known(session, server, answer.read(decoding.collection_info)))
 
 
 def _list_collections(session: Session, op: ops.ListCollections) -> Steps[list[CollectionInfo]]:
     server = yield from session.server()
     answer = yield Ask("collection.list", scoped(op.tenant, op.database), query=_window(op.limit, op.offset))
-    if not server.own and not answer.json:
+    found = answer.read(decoding.collections)
+    if not server.own and not found:
         yield Ask("database.get", scoped(op.tenant, op.database))  # Chroma's lists nothing for what does not exist
     infos = []
-    for found in answer.json:
-        infos.append((yield from _known(session, server, found)))  # noqa: PERF401 - no comprehension can yield
+    for info in found:
+        infos.append((yield from _known(session, server, info)))  # noqa: PERF401 - no comprehension can yield
     return infos
 
 
 def _count_collections(_: Session, op: ops.CountCollections) -> Steps[int]:
-    return int((yield Ask("collection.count_all", scoped(op.tenant, op.database))).json)
+    return (yield Ask("collection.count_all", scoped(op.tenant, op.database))).read(decoding.number)
 
 
 def _modify_collection(session: Session, op: ops.ModifyCollection) -> Steps[CollectionInfo]:
@@ -165,7 +160,7 @@ def _modify_collection(session: Session, op: ops.ModifyCollection) -> Steps[Coll
     said = {key: value for key, value in body.items() if value is not None}
     answer = yield Ask("collection.modify", session.parts(op.collection), dumps(said))
     if before is None:
-        return session.seen(decoding.collection_info(answer.json))
+        return session.seen(answer.read(decoding.collection_info))
     return (yield from _get_collection_by_id(session, ops.GetCollectionById(op.collection)))
 
 
@@ -190,7 +185,7 @@ def _check_free(session: Session, info: CollectionInfo, name: str | None) -> Ste
 def _fork_collection(session: Session, op: ops.ForkCollection) -> Steps[CollectionInfo]:
     if (yield from session.server()).own:
         answer = yield Ask("collection.fork", session.parts(op.collection), dumps({"new_name": op.name}), patient=True)
-        return session.seen(decoding.collection_info(answer.json))
+        return session.seen(answer.read(decoding.collection_info))
     info = yield from _get_collection_by_id(session, ops.GetCollectionById(op.collection))
     making = ops.CreateCollection(info.tenant, info.database, op.name, info.metadata, info.configuration)
     made = yield from _create_collection(session, making)
@@ -216,16 +211,16 @@ def _delete(session: Session, op: ops.Delete) -> Steps[int]:
     # {} and not null: everything is meant, if there is no filter.
     body: dict[str, Any] = {"ids": op.ids, "limit": op.limit, "where": {}}
     answer = yield session.ask("records.delete", op.collection, body, op.filter)
-    return int(answer.json["deleted"])
+    return answer.read(decoding.deleted)
 
 
 def _count(session: Session, op: ops.Count) -> Steps[int]:
     server = yield from session.server()
     if op.filter is EVERYTHING:
-        return int((yield Ask("records.count", session.parts(op.collection))).json)
+        return (yield from session.count(op.collection))
     if not server.own or not understood(op.filter, server):
         return (yield from emulation.counted(session, op))
-    return int((yield session.ask("nb.count_where", op.collection, {}, op.filter)).json)
+    return (yield session.ask("nb.count_where", op.collection, {}, op.filter)).read(decoding.number)
 
 
 def _get(session: Session, op: ops.Get) -> Steps[GetResult]:
@@ -235,7 +230,7 @@ def _get(session: Session, op: ops.Get) -> Steps[GetResult]:
     most = None if op.limit is None else min(op.limit, _MOST)
     body = {"ids": op.ids, "limit": most, "offset": min(op.offset, _MOST), "include": sorted(op.include)}
     answer = yield session.ask("records.get", op.collection, body, op.filter)
-    return decoding.get_result(answer.json, op.include)
+    return answer.read(decoding.get_result, op.include, most, op.ids)
 
 
 def _query(session: Session, op: ops.Query) -> Steps[QueryResult]:
@@ -246,7 +241,7 @@ def _query(session: Session, op: ops.Query) -> Steps[QueryResult]:
     if ids == []:
         yield from emulation.check_dimension(session, op)
         return emulation.nothing_found(op)
-    wanted = min(op.n_results, _MOST)
+    wanted, smallest = min(op.n_results, _MOST), False
     waiting, parts = [op.vectors], []
     while waiting:
         vectors = waiting.pop()
@@ -254,14 +249,15 @@ def _query(session: Session, op: ops.Query) -> Steps[QueryResult]:
         try:
             answer = yield session.ask("records.query", op.collection, body, where)
         except BatchSizeExceededError:
-            count = int((yield Ask("records.count", session.parts(op.collection))).json)
-            if len(vectors) == 1 and wanted <= count:
+            count = yield from session.count(op.collection)
+            if len(vectors) == 1 and (wanted <= count or smallest):
                 raise
+            smallest = len(vectors) == 1
             half = (len(vectors) + 1) // 2
             waiting += [part for part in (vectors[half:], vectors[:half]) if len(part)]
             wanted = min(wanted, max(count, 1))
             continue
-        parts.append(decoding.query_result(answer.json, op.include))
+        parts.append(answer.read(decoding.query_result, op.include, len(vectors), wanted))
     return parts[0] if len(parts) == 1 else emulation.queries_joined(parts, op.include)
 
 
@@ -270,7 +266,7 @@ def _explain(session: Session, op: ops.Explain) -> Steps[Plan]:
     if not server.own or not understood(query.filter, server):
         return (yield from emulation.explained(session, query))
     body = {"query_embeddings": query.vectors, "n_results": query.n_results, "ids": query.ids}
-    return decoding.plan((yield session.ask("nb.explain", query.collection, body, query.filter)).json)
+    return (yield session.ask("nb.explain", query.collection, body, query.filter)).read(decoding.plan)
 
 
 def _scan_page(session: Session, op: ops.ScanPage) -> Steps[Page]:
@@ -279,10 +275,11 @@ def _scan_page(session: Session, op: ops.ScanPage) -> Steps[Page]:
         return (yield from emulation.scanned(session, op))
     cursor, left, parts = op.cursor, op.limit, list[GetResult]()
     while True:
-        body = {"cursor": cursor, "limit": min(left, _PAGE), "include": sorted(op.include)}
-        answer = yield session.ask("nb.scan", op.collection, body, op.filter)
-        parts.append(decoding.get_result(answer.json, op.include))
-        cursor, left = answer.json["cursor"], left - len(parts[-1])
+        most = min(left, _PAGE)
+        answer = yield session.ask("nb.scan", op.collection, {"cursor": cursor, "limit": most, "include": sorted(op.include)}, op.filter)
+        page, cursor = answer.read(decoding.page, op.include, most, cursor)
+        parts.append(page)
+        left -= len(page)
         if cursor is None or left <= 0:
             return Page(parts[0] if len(parts) == 1 else decoding.joined(parts, op.include), cursor)
 
@@ -292,12 +289,12 @@ def _sample(session: Session, op: ops.Sample) -> Steps[GetResult]:
     if not server.own or not understood(op.filter, server) or op.n > _PAGE:
         return (yield from emulation.sampled(session, op))
     body = {"n": op.n, "seed": op.seed, "include": sorted(op.include)}
-    return decoding.get_result((yield session.ask("nb.sample", op.collection, body, op.filter)).json, op.include)
+    return (yield session.ask("nb.sample", op.collection, body, op.filter)).read(decoding.get_result, op.include, op.n)
 
 
 def _describe(session: Session, op: ops.Describe) -> Steps[Summary]:
     if (yield from session.server()).own:
-        found = decoding.summary((yield session.ask("nb.describe", op.collection, {})).json)
+        found = (yield session.ask("nb.describe", op.collection, {})).read(decoding.summary)
         session.seen(found.info)
         return found
     info = yield from _get_collection_by_id(session, ops.GetCollectionById(op.collection))
@@ -308,22 +305,20 @@ def _facets(session: Session, op: ops.Facets) -> Steps[list[tuple[Value, int]]]:
     server = yield from session.server()
     if not server.own or not understood(op.filter, server):
         return (yield from emulation.facets(session, op))
-    answer = yield session.ask("nb.facets", op.collection, {"key": op.key, "top": op.top}, op.filter)
-    return [(decoding.stored_value(value), count) for value, count in answer.json]
+    return (yield session.ask("nb.facets", op.collection, {"key": op.key, "top": op.top}, op.filter)).read(decoding.facets)
 
 
 def _columns(session: Session, op: ops.Columns) -> Steps[Table]:
     server = yield from session.server()
     if not server.own or not understood(op.filter, server):
         return (yield from emulation.columned(session, op))
-    return decoding.table((yield session.ask("nb.columns", op.collection, {"keys": op.keys}, op.filter)).json)
+    return (yield session.ask("nb.columns", op.collection, {"keys": op.keys}, op.filter)).read(decoding.table, op.keys)
 
 
 def _changed_since(session: Session, op: ops.ChangedSince) -> Steps[list[str] | None]:
     if not (yield from session.server()).own:
         return None
-    found: list[str] | None = (yield session.ask("nb.changed_since", op.collection, {"version": op.version})).json
-    return found
+    return (yield session.ask("nb.changed_since", op.collection, {"version": op.version})).read(decoding.changes)
 
 
 def _build_index(session: Session, op: ops.BuildIndex) -> Steps[None]:
@@ -332,7 +327,7 @@ def _build_index(session: Session, op: ops.BuildIndex) -> Steps[None]:
         return
     answer = yield session.ask("nb.build_index", op.collection, {}, patient=True)
     if op.progress is not None:
-        op.progress(answer.json.get("added", 0))
+        op.progress(answer.read(decoding.indexed))
 
 
 _STEPS: dict[type, Callable[[Session, Any], Any]] = {

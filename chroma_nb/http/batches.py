@@ -10,6 +10,7 @@ from typing import Any
 
 from chroma_nb import ops
 from chroma_nb.errors import BatchSizeExceededError
+from chroma_nb.http import decoding
 from chroma_nb.http.session import Ask, Server, Session, Steps
 from chroma_nb.http.wire import dumps, packed
 from chroma_nb.records import Records
@@ -54,7 +55,7 @@ def _written(session: Session, route: str, collection: str, records: Records, pr
             waiting += _halves(part)
             continue
         session.writes[collection] += 1
-        done = _told(answer.json) if known is None else _concluded(route, part.ids, known)
+        done = answer.read(decoding.written) if known is None else _concluded(route, part.ids, known)
         total = Written(total.added + done.added, total.updated + done.updated, total.ignored + done.ignored)
         if progress is not None:
             progress(len(part))
@@ -104,11 +105,7 @@ def _vectors(records: Records, server: Server) -> Any:
 def _known(session: Session, collection: str, ids: list[str]) -> Steps[set[str]]:
     """Ask which ids the collection has: Chroma's replies to writes do not tell what they did."""
     answer = yield session.ask("records.get", collection, {"ids": ids, "include": []})
-    return set(answer.json["ids"])
-
-
-def _told(said: Any) -> Written:
-    return Written(said["added"], said["updated"], tuple(said["ignored"]))
+    return set(answer.read(decoding.ids_of))
 
 
 def _concluded(route: str, ids: list[str], known: set[str]) -> Written:

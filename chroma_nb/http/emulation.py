@@ -35,7 +35,7 @@ from typing import Any, Final
 import numpy as np
 
 from chroma_nb import ops
-from chroma_nb.errors import InvalidArgumentError, InvalidDimensionError, NotOfferedError
+from chroma_nb.errors import InvalidArgumentError, InvalidDimensionError, NotOfferedError, ServerReplyError
 from chroma_nb.filters import EVERYTHING, Filter, Kind, comparable, kind_of, matches
 from chroma_nb.http import decoding
 from chroma_nb.http.batches import upserted
@@ -85,10 +85,10 @@ def plain_collection_metadata(metadata: Metadata | None) -> dict[str, Any] | Non
     return plain_metadata(metadata)
 
 
-def versioned(session: Session, info: CollectionInfo) -> CollectionInfo:
-    """Give a collection the version that Chroma's server does not keep: of the writes made here, and the count."""
-    version = (session.writes[info.id] << 32) + info.count
-    return session.seen(replace(info, version=version, vectors_version=version))
+def versioned(session: Session, info: CollectionInfo, count: int) -> CollectionInfo:
+    """Give a collection its count, and the version that Chroma's server does not keep: of the writes made here, and the count."""
+    version = (session.writes[info.id] << 32) + count
+    return session.seen(replace(info, count=count, version=version, vectors_version=version))
 
 
 @dataclass
@@ -109,6 +109,8 @@ class _Reader:
     ids: list[str] | None = None
     position: int = 0
     done: bool = False
+    count: int = 0
+    pages: set[int] = field(default_factory=set)
 
     @classmethod
     def of(
@@ -121,12 +123,22 @@ class _Reader:
         """Return those that match among the next `limit` records that the server finds."""
         fetched = self.include if self.exact else self.include | _JUDGED
         body = {"ids": self.ids, "limit": limit, "offset": self.position, "include": sorted(fetched)}
-        answer = yield self.session.ask("records.get", self.collection, body, self.where)
-        self.position += len(answer.json["ids"])
-        self.done = len(answer.json["ids"]) < limit
-        if self.exact:
-            return decoding.get_result(answer.json, self.include)
-        return _judged(decoding.get_result(answer.json, fetched), self.where, self.include)
+        found = (yield self.session.ask("records.get", self.collection, body, self.where)).read(
+            decoding.get_result, fetched, limit, self.ids
+        )
+        self.position += len(found)
+        self.done = len(found) < limit or not (yield from self._goes_on(found.ids))
+        return found if self.exact else _judged(found, self.where, self.include)
+
+    def _goes_on(self, ids: list[str]) -> Steps[bool]:
+        """Tell whether a server that gave a full page can have more; one that gives pages for ever must not be asked for ever."""
+        page = hash(tuple(ids))
+        if page in self.pages:
+            raise ServerReplyError(f"the server gives the same page of records again and again, the one that starts with {ids[0][:60]!r}")
+        self.pages.add(page)
+        if self.position >= self.count:
+            self.count = yield from self.session.count(self.collection)
+        return self.position < self.count
 
 
 def _judged(found: GetResult, where: Filter, include: Include) -> GetResult:
@@ -214,7 +226,7 @@ def sampled(session: Session, op: ops.Sample) -> Steps[GetResult]:
     if not wanted:
         return decoding.joined([], op.include)
     answer = yield session.ask("records.get", op.collection, {"ids": wanted, "include": sorted(op.include)})
-    return decoding.get_result(answer.json, op.include)
+    return answer.read(decoding.get_result, op.include, len(wanted), wanted)
 
 
 def deleted(session: Session, op: ops.Delete) -> Steps[int]:
@@ -238,11 +250,11 @@ def copied(session: Session, source: str, target: str) -> Steps[None]:
 
 def check_dimension(session: Session, query: ops.Query) -> Steps[int]:
     """Return the number of records, after refusing query vectors of another length than theirs."""
-    found = decoding.collection_info((yield Ask("collection.by_id", session.parts(query.collection))).json)
+    found = (yield Ask("collection.by_id", session.parts(query.collection))).read(decoding.collection_info)
     dimension = query.vectors.shape[1]
     if found.dimension is not None and dimension != found.dimension:
         raise InvalidDimensionError(f"Collection expecting embedding with dimension of {found.dimension}, got {dimension}")
-    return int((yield Ask("records.count", session.parts(query.collection))).json)
+    return (yield from session.count(query.collection))
 
 
 def nothing_found(query: ops.Query) -> QueryResult:

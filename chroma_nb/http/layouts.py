@@ -23,10 +23,8 @@ def got(session: Session, op: ops.GetLayout) -> Steps[Layout | None]:
         kept = None
     if not (yield from session.server()).own or (kept is not None and op.version is not None):
         return kept
-    found = (yield session.ask("nb.get_layout", op.collection, {"key": op.key, "version": op.version})).json
-    if found is None or (kept is not None and kept.version > found["version"]):
-        return kept
-    return decoding.layout(found)
+    found = (yield session.ask("nb.get_layout", op.collection, {"key": op.key, "version": op.version})).read(decoding.layout)
+    return kept if found is None or (kept is not None and kept.version > found.version) else found
 
 
 def put(session: Session, op: ops.PutLayout) -> Steps[None]:

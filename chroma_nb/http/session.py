@@ -7,31 +7,70 @@ sends, with or without ``await``, is no concern of the steps (see `chroma_nb.htt
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Concatenate, TypeAlias, TypeVar
+
+from typing_extensions import ParamSpec
 
 from chroma_nb._version import __version__
-from chroma_nb.errors import NotFoundError
+from chroma_nb.errors import ChromaError, NotFoundError, ServerReplyError
 from chroma_nb.filters import EVERYTHING, OPERATORS, And, Compare, Contains, Document, Filter, Member, Or, to_dict
+from chroma_nb.http import decoding
 from chroma_nb.http.message import RULES_HEADER, SERVER_HEADER, TYPED_HEADER, Request
 from chroma_nb.http.routes import ROUTES, path_of
 from chroma_nb.http.wire import dumps
 from chroma_nb.results import CollectionInfo, Layout
 from chroma_nb.scalars import Instant, Value
 
+P = ParamSpec("P")
 R = TypeVar("R")
 DEFAULT_SCOPE = ("default_tenant", "default_database")
 _AGENT = f"chroma-nb/{__version__}"
 _LARGEST_EXACT = 2**53
+LARGEST_REPLY = 1 << 30
+"""Bytes of records that are read in one reply, compressed or not."""
+_LARGEST_LISTING = 64 << 20
+"""Bytes of any other reply."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A reply that is no refusal: its JSON, and its headers."""
+    """A reply that is no refusal.
+
+    Parameters
+    ----------
+    json
+        What it says, as it came. Nobody looks into it but through `read`.
+    headers
+        Its headers.
+    place
+        Who was asked for what, for messages.
+    """
 
     json: Any
     headers: Mapping[str, str]
+    place: str
+
+    @property
+    def own(self) -> bool:
+        """Whether one of our servers gave it."""
+        return SERVER_HEADER in self.headers
+
+    def read(self, reader: Callable[Concatenate[Any, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Return what `reader` makes of the JSON.
+
+        Raises
+        ------
+        ServerReplyError
+            It has another form than the API says. A reader refuses as one of arguments does; here it is the server that is wrong.
+        """
+        try:
+            return reader(self.json, *args, **kwargs)
+        except ChromaError as error:
+            raise ServerReplyError(f"{self.place}: the reply is not as Chroma's API has it: {error}") from None
+        except (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError, ValueError) as error:
+            raise ServerReplyError(f"{self.place}: the reply cannot be read ({type(error).__name__}: {error})") from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +105,11 @@ class Ask:
         """Whether it may be sent twice without harm."""
         return not ROUTES[self.route].writes
 
+    @property
+    def most(self) -> int:
+        """Bytes its reply may have."""
+        return LARGEST_REPLY if self.route.startswith(("records.", "nb.")) else _LARGEST_LISTING
+
     def request(self) -> Request:
         """Return the request itself."""
         headers = {"user-agent": _AGENT, "accept": "application/json", TYPED_HEADER: "1", RULES_HEADER: self.rules}
@@ -98,13 +142,8 @@ class Server:
     @classmethod
     def of(cls, answer: Answer) -> Server:
         """Read the pre-flight reply."""
-        said = answer.json if isinstance(answer.json, dict) else {}
-        rows = said.get("max_batch_size")
-        return cls(
-            SERVER_HEADER in answer.headers,
-            rows if isinstance(rows, int) and rows > 0 else 1000,
-            said.get("supports_base64_encoding") is True,
-        )
+        rows, packed = answer.read(decoding.pre_flight)
+        return cls(answer.own, rows, packed)
 
 
 class Session:
@@ -136,6 +175,10 @@ class Session:
         """Return the parts of a collection's paths."""
         tenant, database = self._scopes.get(collection, DEFAULT_SCOPE)
         return {"tenant": tenant, "database": database, "collection": collection}
+
+    def count(self, collection: str) -> Steps[int]:
+        """Ask how many records a collection has."""
+        return (yield Ask("records.count", self.parts(collection))).read(decoding.number)
 
     def ask(self, route: str, collection: str, body: Mapping[str, Any], where: Filter = EVERYTHING, *, patient: bool = False) -> Ask:
         """Return a request about a collection, `where` and all."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from chroma_nb.errors import InvalidArgumentError, InvalidTypeError
 from chroma_nb.records import MAX_DIMENSION, Records, Vectors, parse_ids, parse_metadatas, parse_texts, parse_vectors
-from chroma_nb.scalars import INT_MAX, INT_MIN, Instant, Value, zone_of
+from chroma_nb.scalars import INT_MAX, INT_MIN, Instant, zone_of
 
 _LONGEST_PACKED = MAX_DIMENSION * 16 // 3 + 4
 """Characters of base64 that a vector may have."""
@@ -206,10 +206,3 @@ def _instant(ns: float, zone: str | None) -> Instant:
     if zone is not None:
         zone_of(zone)
     return Instant(int(ns), zone)
-
-
-def parse_stored_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Value] | None:
-    """Read metadata of a reply: arrays become tuples, objects instants."""
-    if metadata is None:
-        return None
-    return {key: tuple(value) if isinstance(value, list) else thawed(value) for key, value in metadata.items()}

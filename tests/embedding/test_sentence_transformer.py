@@ -9,7 +9,7 @@ import shutil
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -19,6 +19,8 @@ from chroma_nb.embedding import sentence_transformer as module
 from chroma_nb.errors import EmbeddingError, InvalidArgumentError, InvalidTypeError, MissingExtraError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.embedding.conftest import FreshPython
 
 WITHOUT_MODELS = {"HF_HUB_OFFLINE": "1", "HF_HOME": "/nonexistent", "HF_HUB_CACHE": "/nonexistent"}
@@ -224,25 +226,57 @@ def test_a_damaged_folder_is_an_error_that_names_it(copy: Path) -> None:
         SentenceTransformerEmbeddingFunction(copy)(["a"])
 
 
-@needs_model
-def test_a_model_with_code_of_its_own_is_refused_and_not_run(copy: Path, tmp_path: Path) -> None:
-    (copy / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Evil: pass\n")
-    modules = json.loads((copy / "modules.json").read_text())
-    modules[2]["type"] = "evil.Evil"
-    (copy / "modules.json").write_text(json.dumps(modules))
-    with pytest.raises(EmbeddingError, match=r"'evil\.Evil'.*refused"):
-        SentenceTransformerEmbeddingFunction(copy)(["a"])
-    assert not (tmp_path / "ran").exists()
+def _plain(folder: Path, target: Path) -> None:
+    shutil.copytree(folder, target)
+    (target / "modules.json").unlink()
+
+
+def _in_shards(folder: Path, target: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    shutil.copytree(folder, target)
+    (target / "model.safetensors").unlink()
+    transformers.AutoModel.from_pretrained(str(folder)).save_pretrained(str(target), max_shard_size="20MB")
+
+
+def _saved(build: Callable[[Any, Any], list[Any]]) -> Callable[[Path, Path], None]:
+    def save(folder: Path, target: Path) -> None:
+        library = pytest.importorskip("sentence_transformers")
+        tokenizer = pytest.importorskip("tokenizers").Tokenizer.from_file(str(folder / "tokenizer.json"))
+        library.SentenceTransformer(modules=build(library.models, tokenizer), device="cpu").save(str(target), create_model_card=False)
+
+    return save
+
+
+def _words(models: Any, _: object) -> list[Any]:
+    words = ["food", "market"]
+    tokenizer = pytest.importorskip("sentence_transformers.models.tokenizer").WhitespaceTokenizer(words)
+    return [models.WordEmbeddings(tokenizer, np.eye(2, 8, dtype=np.float32)), models.WordWeights(words, {"food": 2.0}), models.Pooling(8)]
+
+
+def _routes(models: Any, tokenizer: Any) -> list[Any]:
+    query, document = (models.StaticEmbedding(tokenizer, embedding_dim=8) for _ in range(2))
+    return [models.Router.for_query_document([query], [document, models.Dense(8, 8)]), models.Normalize()]
+
+
+ORDINARY: dict[str, Callable[[Path, Path], None]] = {
+    "a model of transformers alone": _plain,
+    "weights in shards": _in_shards,
+    "static embeddings": _saved(lambda models, tokenizer: [models.StaticEmbedding(tokenizer, embedding_dim=8), models.Dense(8, 4)]),
+    "a router": _saved(_routes),
+    "words": _saved(_words),
+}
 
 
 @needs_model
-def test_pickled_weights_are_not_read(copy: Path) -> None:
-    import torch
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", ORDINARY)
+def test_models_of_every_ordinary_kind_equal_the_library(kind: str, folder: Path, tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
 
-    (copy / "model.safetensors").unlink()
-    torch.save({}, copy / "pytorch_model.bin")
-    with pytest.raises(EmbeddingError, match=r"can't be loaded.*safetensors"):
-        SentenceTransformerEmbeddingFunction(copy)(["a"])
+    ORDINARY[kind](folder, tmp_path / "model")
+    direct = SentenceTransformer(str(tmp_path / "model"), device="cpu", local_files_only=True).encode(TEXTS[:3], show_progress_bar=False)
+    ours = SentenceTransformerEmbeddingFunction(tmp_path / "model", device="cpu", normalize=False)
+    np.testing.assert_array_equal(ours(TEXTS[:3]), direct)
 
 
 @needs_model

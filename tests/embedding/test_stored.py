@@ -234,6 +234,14 @@ def test_the_two_functions_that_need_nothing_are_restored() -> None:
     assert isinstance(restore(identity(DefaultEmbeddingFunction())), DefaultEmbeddingFunction)
 
 
+def nested_lists(depth: int) -> list[Any]:
+    """Return a list in a list in a list."""
+    value: list[Any] = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
 HOSTILE: list[Any] = [
     None,
     [],
@@ -254,10 +262,29 @@ HOSTILE: list[Any] = [
     named("hashing", dimension=-1),
     named("hashing", dimension=8, module="os"),
     {"type": "known", "name": "hashing", "config": ["dimension"]},
+    named("sentence_transformer", model_name="/tmp/evil", device="cpu", normalize_embeddings=True),
+    named("sentence_transformer", model_name="../evil", device="cpu", normalize_embeddings=True, trust_remote_code=True),
+    named("SentenceTransformerEmbeddingFunction", model_name="all-MiniLM-L6-v2"),
+    named("default", name_or_path="/tmp/evil"),
+    named("default", model_name="all-MiniLM-L6-v2"),
+    named("default", env="CHROMA_NB_MODEL"),
+    named("DefaultEmbeddingFunction"),
+    named("onnx_mini_lm_l6_v2", download_path="/tmp/evil"),
+    named("chroma_nb.embedding.HashingEmbeddingFunction", dimension=8),
+    named("huggingface", api_key_env_var="HOME", model_name="evil/model"),
+    named("hashing", dimension=8.0),
+    {"type": "known", "name": "openai", "config": {"model": [named("default")] * 3}},
+    {"type": "known", "name": "openai", "config": {"model": nested_lists(900)}},
+    {"type": "known", "name": "openai", "config": nested(200)},
+    {"type": "known", "name": "x" * 100_000, "config": {"model": "y" * 100_000}},
 ]
 
 
-@pytest.mark.parametrize("stored", HOSTILE)
+def test_how_much_hostile_data_is_tried() -> None:
+    assert len(HOSTILE) == 34
+
+
+@pytest.mark.parametrize("stored", HOSTILE, ids=range(len(HOSTILE)))
 def test_hostile_data_builds_nothing(stored: Any) -> None:
     assert restore(stored) is None
     sentence = required(stored)

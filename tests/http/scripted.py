@@ -6,7 +6,7 @@ import contextlib
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 PRE_FLIGHT = {"max_batch_size": 100, "supports_base64_encoding": True}
@@ -20,11 +20,16 @@ def reply(status: int, body: Any, **headers: str) -> bytes:
     return f"HTTP/1.1 {status} whatever\r\n{head}\r\n".encode() + content
 
 
+Piecewise = Callable[[threading.Event], Iterable[bytes]]
+"""Makes a reply piece by piece, until the client goes away or the event says that the server does; the connection is closed after it."""
+
+
 class Scripted:
     """Gives one reply per request, in order, the last one for ever; None closes the connection instead, "" never answers."""
 
-    def __init__(self, script: list[bytes | None]) -> None:
+    def __init__(self, script: list[bytes | Piecewise | None]) -> None:
         self.asked: list[tuple[str, str]] = []
+        self.heads: list[str] = []
         self.bodies: list[bytes] = []
         self._script = script
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -46,10 +51,12 @@ class Scripted:
                 line = stream.readline().decode()
                 if not line:
                     return
-                size = 0
-                while (field := stream.readline().decode().strip().lower()) != "":
-                    if field.startswith("content-length:"):
+                size, head = 0, ""
+                while (field := stream.readline().decode().strip()) != "":
+                    head += f"{field}\n"
+                    if field.lower().startswith("content-length:"):
                         size = int(field.partition(":")[2])
+                self.heads.append(head)
                 self.bodies.append(stream.read(size))
                 self.asked.append((line.split()[0], line.split()[1]))
                 answer = self._script.pop(0) if len(self._script) > 1 else self._script[0]
@@ -57,6 +64,11 @@ class Scripted:
                     return
                 if not answer:
                     self._ended.wait(30)
+                    return
+                if not isinstance(answer, bytes):
+                    with contextlib.suppress(OSError):
+                        for piece in answer(self._ended):
+                            connection.sendall(piece)
                     return
                 connection.sendall(answer)
 
@@ -69,7 +81,7 @@ class Scripted:
 
 
 @contextlib.contextmanager
-def scripted(*script: bytes | None) -> Iterator[Scripted]:
+def scripted(*script: bytes | Piecewise | None) -> Iterator[Scripted]:
     """Run a server of the given replies."""
     made = Scripted(list(script))
     try:

@@ -23,7 +23,17 @@ from chroma_nb.filters.operators import (
     comparable,
     kind_of,
 )
-from chroma_nb.filters.parsing import CHROMA, GUIDE, MAX_CLAUSES, MAX_DEPTH, Rules, parse_filter, parse_where, parse_where_document
+from chroma_nb.filters.parsing import (
+    CHROMA,
+    GUIDE,
+    MAX_CLAUSES,
+    MAX_DEPTH,
+    MAX_VALUES,
+    Rules,
+    parse_filter,
+    parse_where,
+    parse_where_document,
+)
 from chroma_nb.filters.patterns import checked_pattern, is_found
 from chroma_nb.filters.tree import (
     EVERYTHING,
@@ -50,6 +60,7 @@ __all__ = [
     "JUNCTIONS",
     "MAX_CLAUSES",
     "MAX_DEPTH",
+    "MAX_VALUES",
     "ON_DOCUMENTS",
     "ON_METADATA",
     "OPERATORS",

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from chroma_nb import stopping
 from chroma_nb.errors import InvalidArgumentError, InvalidTypeError, did_you_mean
 from chroma_nb.filters.brief import quoted, shown
 from chroma_nb.filters.operators import DOCUMENT_KEY, JUNCTIONS, ON_DOCUMENTS, ON_METADATA, OPERATORS, ORDERED, kind_of
@@ -23,6 +24,8 @@ MAX_DEPTH: Final = 200
 """Levels of ``$and`` and ``$or`` inside each other."""
 MAX_CLAUSES: Final = 100_000
 """Clauses in one filter; also what stops a filter whose parts contain one another many times over."""
+MAX_VALUES: Final = 1_000_000
+"""Values in all ``$in`` and ``$nin`` of one filter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +106,11 @@ def parse_filter(where: object, where_document: object = None, rules: Rules = GU
 
 
 class _Parser:
-    """One parse: carries the rules, the name of the argument, and the number of clauses seen."""
+    """One parse: carries the rules, the name of the argument, and the numbers of clauses and values seen."""
 
     def __init__(self, rules: Rules, place: str, *, documents: bool) -> None:
         self.rules, self.place, self.documents = rules, place, documents
-        self.clauses = 0
+        self.clauses = self.values = 0
 
     def parse(self, node: object) -> Filter:
         if node is None:
@@ -121,6 +124,7 @@ class _Parser:
         return self.clause(node, self.place, 0)
 
     def clause(self, node: object, place: str, depth: int) -> Filter:
+        stopping.check()
         self.clauses += 1
         if self.clauses > MAX_CLAUSES:
             raise InvalidArgumentError(
@@ -191,7 +195,9 @@ class _Parser:
             raise InvalidArgumentError(f"{place}: {_unknown(op, ON_METADATA)}{cure}")
         place = f"{place}['{op}']"
         if OPERATORS[op].operand == "values":
-            return Member(key, op, _operands(op, key, value, place), self.missing(op))
+            values = _operands(op, key, value, place, MAX_VALUES - self.values)
+            self.values += len(values)
+            return Member(key, op, values, self.missing(op))
         if "list" in OPERATORS[op].applies:
             return Contains(key, op, _operand(op, value, place), self.missing(op))
         return Compare(key, op, _operand(op, value, place), self.missing(op))
@@ -235,11 +241,15 @@ def _wants(op: str) -> str:
     return "looks for an element of a list: a str, a number or a bool"
 
 
-def _operands(op: str, key: str, values: object, place: str) -> tuple[Scalar, ...]:
+def _operands(op: str, key: str, values: object, place: str, most: int) -> tuple[Scalar, ...]:
     if not isinstance(values, Collection) or isinstance(values, (str, bytes, bytearray, Mapping)) or getattr(values, "ndim", 1) != 1:
         raise InvalidTypeError(f"{place}: expected a list of values, got {shown(values)}")
     if not len(values):
         raise InvalidArgumentError(f"{place}: the list is empty; {op} needs at least one value")
+    if len(values) > most:
+        raise InvalidArgumentError(
+            f"{place}: too many values, {len(values):,}; one filter may have {MAX_VALUES:,}, so ask in several parts"
+        )
     numeric = getattr(getattr(values, "dtype", None), "kind", "") in tuple("biuf")
     items: list[Any] = values.tolist() if numeric else list(values)  # type: ignore[attr-defined]
     if _is_plain(items):

@@ -78,7 +78,7 @@ class Pattern:
     is_open: bool
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def checked_pattern(text: str) -> Pattern:
     """Parse a regular expression; never warns.
 

@@ -141,16 +141,20 @@ def packed(vectors: Vectors, embedded: NDArray[np.bool_] | None) -> list[str | N
 def parse_wire_records(body: Mapping[str, Any], *, removals: bool) -> Records:
     """Read the records of an add, upsert or update. Of an id that comes twice the first one counts, as in Chroma's server."""
     vectors, embedded = parse_wire_vectors(body.get("embeddings"), "embeddings")
-    documents, metadatas, uris = body.get("documents"), body.get("metadatas"), body.get("uris")
+    ids = parse_ids(_list(body.get("ids"), "ids"), unique=False)
+    documents, metadatas, uris = (
+        None if body.get(name) is None else _list(body[name], name) for name in ("documents", "metadatas", "uris")
+    )
+    # Columns of wrong lengths are refused before anything is made of them.
+    Records(ids, vectors, documents, metadatas, uris, embedded).check_lengths()
     records = Records(
-        parse_ids(_list(body.get("ids"), "ids"), unique=False),
+        ids,
         vectors,
-        None if documents is None else parse_texts(_list(documents, "documents"), "documents"),
-        None if metadatas is None else parse_metadatas([thawed(metadata) for metadata in _list(metadatas, "metadatas")], removals=removals),
-        None if uris is None else parse_texts(_list(uris, "uris"), "uris"),
+        None if documents is None else parse_texts(documents, "documents"),
+        None if metadatas is None else parse_metadatas(list(map(thawed, metadatas)), removals=removals),
+        None if uris is None else parse_texts(uris, "uris"),
         embedded,
     )
-    records.check_lengths()
     return _first_of_each(records)
 
 
@@ -193,8 +197,11 @@ def thawed(value: Any) -> Any:
     if isinstance(value, dict):
         if value.keys() == {"ns", "zone"} and type(value["ns"]) in (int, float) and isinstance(value["zone"], (str, type(None))):
             return _instant(value["ns"], value["zone"])
-        inner = {key: thawed(each) for key, each in value.items() if isinstance(each, (dict, list))}
-        return value if all(each is value[key] for key, each in inner.items()) else {**value, **inner}
+        changed = {}
+        for key, inner in value.items():
+            if isinstance(inner, (dict, list)) and (other := thawed(inner)) is not inner:
+                changed[key] = other
+        return {**value, **changed} if changed else value
     if isinstance(value, list) and any(isinstance(each, (dict, list)) for each in value):
         return [thawed(each) for each in value]
     return value

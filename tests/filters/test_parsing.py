@@ -22,6 +22,7 @@ from chroma_nb.filters import (
     GUIDE,
     MAX_CLAUSES,
     MAX_DEPTH,
+    MAX_VALUES,
     ON_METADATA,
     OPERATORS,
     And,
@@ -269,6 +270,8 @@ HOSTILE: dict[str, Callable[[], object]] = {
     "value contains itself": _cyclic_value,
     "shares its parts": lambda: _nested(100, lambda node: {"$and": [node, node]}),
     "operand shares its parts": lambda: {"a": {"$eq": _nested(100, lambda node: [node, node])}},
+    "too many values": lambda: {"a": {"$in": range(10**12)}},
+    "values that are shared": lambda: {"$and": [{"a": {"$in": list(range(MAX_VALUES // 3))}}] * 4},
     "too many clauses": lambda: {"$or": [{"a": i} for i in range(MAX_CLAUSES)]},
 }
 

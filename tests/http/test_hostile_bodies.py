@@ -112,6 +112,7 @@ HEAVY: dict[str, Callable[[], bytes]] = {
     "quotes": lambda: b'{"x": "' + b'\\"' * (20 * MIB) + b'"}',
     "backslashes": lambda: b'{"x": "' + b"\\\\" * (20 * MIB) + b'"}',
     "bare quotes": lambda: b'"' * (40 * MIB),
+    "texts without commas": lambda: b'"a,"' * (10 * MIB),
     "digits": lambda: b'{"x": ' + b"1" * (40 * MIB) + b"}",
     "objects": lambda: b'{"x": [' + b'{"":0},' * (16 * MIB // 7) + b"0]}",
     "objects of metadata": lambda: b'{"metadata": {"a": [' + b'{"":0},' * (16 * MIB // 7) + b"0]}}",

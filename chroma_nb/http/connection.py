@@ -33,6 +33,7 @@ HEAD: Final = 1 << 16
 """Bytes of a request's head, or of what stands between two chunks of its body."""
 _READ: Final = 1 << 16
 _PADDING: Final = 1 << 15
+_STEP: Final = 1 << 15
 _STILL = 5.0
 _ASKED_AFTER = 1.0
 _FREED = 16
@@ -91,7 +92,7 @@ def watched() -> Any:
             self.requests = 0
             self.since = self.loop.time()
             """When its client last brought or took something that counts."""
-            self._padding = 0
+            self._padding = self._brought = 0
             self._watch: dict[str, asyncio.TimerHandle] = {}
 
         @property
@@ -141,8 +142,9 @@ def watched() -> Any:
                 self._padding += brought - 2 * body
                 if self._padding > _PADDING:
                     self._refuse(400, "BadRequest", "the chunks of the body are too small; send larger ones")
-                elif body >= _READ // 2:
-                    self.since = self.loop.time()
+                self._brought += body
+                if self._brought >= _STEP:
+                    self._brought, self.since = 0, self.loop.time()
             elif not self.conn.trailing_data[0]:
                 self.flow.resume_reading()
 
@@ -163,7 +165,7 @@ def watched() -> Any:
         def on_response_complete(self) -> None:
             self.requests += 1
             self.since = self.loop.time()
-            self._padding = 0
+            self._padding = self._brought = 0
             super().on_response_complete()
 
         def pause_writing(self) -> None:

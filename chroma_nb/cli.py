@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final
 
 from chroma_nb import ops
 from chroma_nb._version import __version__
+from chroma_nb.brief import inert_line
 from chroma_nb.errors import ChromaError, InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status: int = asked.command(asked)
     except ChromaError as error:
-        print(f"chroma-nb: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201 - a command talks
+        print(f"chroma-nb: {inert_line(' '.join(str(error).split()))}", file=sys.stderr)  # noqa: T201 - a command talks
         return 2
     except BrokenPipeError:
         # Whoever read the output has seen enough. Python would complain once more when it flushes at exit.
@@ -110,7 +111,7 @@ def _run(asked: argparse.Namespace) -> int:
                 origins=tuple(asked.allow_origin),
             )
             known = "no token asked for" if file is None else f"token in {file}"
-            print(f"chroma-nb {__version__} serves {engine.folder} at {server.url} ({known})", flush=True)  # noqa: T201 - as above
+            print(inert_line(f"chroma-nb {__version__} serves {engine.folder} at {server.url} ({known})"), flush=True)  # noqa: T201 - as above
             # In slices, because on Windows a wait without an end is not interrupted by a signal.
             while server.running and not stopped.wait(0.5):
                 pass
@@ -198,15 +199,18 @@ def _info(asked: argparse.Namespace) -> int:
         engine.close()
     rows = [("collection", "records", "dimension", "space", "database", "tenant")]
     rows += [
-        (info.name, f"{info.count:,}", str(info.dimension or "-"), info.configuration.space, info.database, info.tenant) for info in found
+        (
+            inert_line(info.name),
+            f"{info.count:,}",
+            str(info.dimension or "-"),
+            info.configuration.space,
+            inert_line(info.database),
+            inert_line(info.tenant),
+        )
+        for info in found
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = [cell.rjust(width) if i in (1, 2) else cell.ljust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True))]
-        print(_plain("  ".join(cells).rstrip()))  # noqa: T201 - as above
+        print("  ".join(cells).rstrip())  # noqa: T201 - as above
     return 0
-
-
-def _plain(line: str) -> str:
-    """Return a line without what a terminal would take for a command; names of tenants and databases may hold anything."""
-    return "".join(sign if sign.isprintable() else f"\\u{ord(sign):04x}" for sign in line)

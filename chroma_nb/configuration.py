@@ -13,7 +13,9 @@ from typing import Any
 
 import orjson
 
+from chroma_nb.brief import quoted, said, shown
 from chroma_nb.errors import InvalidArgumentError, InvalidTypeError, did_you_mean
+from chroma_nb.scalars import PLAIN, entries_of, plain_text, sequence_of, unwrapped
 from chroma_nb.spaces import SPACES, Space
 
 
@@ -109,18 +111,32 @@ def parse_configuration(metadata: Mapping[str, object] | None, configuration: Ma
         if isinstance(key, str) and key.startswith("hnsw:"):
             if key not in _LEGACY:
                 raise InvalidArgumentError(
-                    f"metadata[{key!r}]: unknown HNSW parameter; expected one of {', '.join(_LEGACY)}.{did_you_mean(key, _LEGACY)}"
+                    f"metadata[{quoted(key)}]: unknown HNSW parameter; expected one of {', '.join(_LEGACY)}.{did_you_mean(key, _LEGACY)}"
                 )
             given[_LEGACY[key]] = _parameter(_LEGACY[key], value, f"metadata[{key!r}]")
-    given |= _hnsw_section(configuration, "configuration")
-    embedding_function = (configuration or {}).get("embedding_function")
+    sections = _sections(configuration, "configuration")
+    given |= _hnsw_section(sections, "configuration")
+    embedding_function = sections.get("embedding_function")
     if embedding_function is not None and not isinstance(embedding_function, Mapping):
         raise InvalidTypeError("configuration['embedding_function']: expected a dict of plain data; pass functions as embedding_function=")
+    return Configuration(HnswParameters(**given), plain_description(embedding_function, "configuration['embedding_function']"))
+
+
+def plain_description(function: Mapping[str, object] | None, place: str) -> dict[str, Any] | None:
+    """Return the description of an embedding function as JSON keeps it; None stays None.
+
+    Raises
+    ------
+    InvalidTypeError
+        It is no plain data that JSON can hold.
+    """
+    if function is None:
+        return None
     try:
-        orjson.dumps(embedding_function)
-    except orjson.JSONEncodeError as error:
-        raise InvalidTypeError(f"configuration['embedding_function']: expected plain data that JSON can hold: {error}") from None
-    return Configuration(HnswParameters(**given), None if embedding_function is None else dict(embedding_function))
+        plain: dict[str, Any] = orjson.loads(orjson.dumps(_plain(function, place)))
+    except (orjson.JSONEncodeError, RecursionError) as error:
+        raise InvalidTypeError(f"{place}: expected plain data that JSON can hold ({said(error)})") from None
+    return plain
 
 
 def changed_configuration(current: Configuration, configuration: Mapping[str, object]) -> Configuration:
@@ -131,7 +147,7 @@ def changed_configuration(current: Configuration, configuration: Mapping[str, ob
     InvalidArgumentError
         A parameter is unknown, out of range, or fixed at creation.
     """
-    changes = _hnsw_section(configuration, "configuration")
+    changes = _hnsw_section(_sections(configuration, "configuration"), "configuration")
     fixed = sorted(key for key in changes if key not in CHANGEABLE and changes[key] != getattr(current.hnsw, key))
     if fixed:
         raise InvalidArgumentError(
@@ -141,18 +157,23 @@ def changed_configuration(current: Configuration, configuration: Mapping[str, ob
     return replace(current, hnsw=replace(current.hnsw, **changes))
 
 
-def _hnsw_section(configuration: Mapping[str, object] | None, place: str) -> dict[str, Any]:
+def _sections(configuration: object, place: str) -> dict[str, object]:
     if configuration is None:
         return {}
     if not isinstance(configuration, Mapping):
-        raise InvalidTypeError(f"{place}: expected a dict such as {{'hnsw': {{'space': 'cosine'}}}}, got {type(configuration).__name__}")
-    sections = ("hnsw", "spann", "embedding_function")
-    for key in configuration:
-        if key not in sections:
+        raise InvalidTypeError(f"{place}: expected a dict such as {{'hnsw': {{'space': 'cosine'}}}}, got {shown(configuration)}")
+    sections = _section(configuration, place)
+    known = ("hnsw", "spann", "embedding_function")
+    for key in sections:
+        if key not in known:
             raise InvalidArgumentError(
-                f"{place}: unknown section {key!r}; expected one of {', '.join(sections)}.{did_you_mean(str(key), sections)}"
+                f"{place}: unknown section {quoted(key)}; expected one of {', '.join(known)}.{did_you_mean(key, known)}"
             )
-    hnsw, spann = configuration.get("hnsw"), configuration.get("spann")
+    return sections
+
+
+def _hnsw_section(sections: Mapping[str, object], place: str) -> dict[str, Any]:
+    hnsw, spann = sections.get("hnsw"), sections.get("spann")
     if hnsw is not None and spann is not None:
         raise InvalidArgumentError(f"{place}: give 'hnsw' or 'spann', not both")
     if spann is not None:
@@ -160,30 +181,42 @@ def _hnsw_section(configuration: Mapping[str, object] | None, place: str) -> dic
         spann = _section(spann, f"{place}['spann']")
         hnsw = {key: spann[key] for key in ("space", "ef_construction", "ef_search", "max_neighbors") if spann.get(key) is not None}
     section = _section(hnsw, f"{place}['hnsw']") if hnsw is not None else {}
-    return {key: _parameter(key, value, f"{place}['hnsw'][{key!r}]") for key, value in section.items() if value is not None}
+    return {key: _parameter(key, value, f"{place}['hnsw'][{quoted(key)}]") for key, value in section.items() if value is not None}
 
 
-def _section(section: object, place: str) -> Mapping[str, object]:
+def _section(section: object, place: str) -> dict[str, object]:
     if not isinstance(section, Mapping):
-        raise InvalidTypeError(f"{place}: expected a dict, got {type(section).__name__}")
-    return section
+        raise InvalidTypeError(f"{place}: expected a dict, got {shown(section)}")
+    return {plain_text(key, f"{place}: keys"): value for key, value in entries_of(section, place)}
+
+
+def _plain(value: object, place: str) -> object:
+    """Return data that JSON holds, of plain types only: its writer would call the code of others, a time zone's for one."""
+    if isinstance(value, Mapping):
+        return {key: _plain(inner, f"{place}[{quoted(key)}]") for key, inner in _section(value, place).items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner, f"{place}[{i}]") for i, inner in enumerate(sequence_of(value, place, "a list"))]
+    plain = unwrapped(value)
+    if plain is not None and type(plain) not in PLAIN:
+        raise InvalidTypeError(f"{place}: expected plain data that JSON can hold, got {shown(value)}")
+    return plain
 
 
 def _parameter(key: str, value: object, place: str) -> object:
+    value = unwrapped(value)
     known = tuple(HnswParameters.__dataclass_fields__)
     if key not in known:
         raise InvalidArgumentError(f"{place}: unknown HNSW parameter; expected one of {', '.join(known)}.{did_you_mean(key, known)}")
     if key == "space":
-        if value not in SPACES:
-            raise InvalidArgumentError(
-                f"{place}: unknown space {value!r}; expected one of {', '.join(SPACES)}.{did_you_mean(str(value), SPACES)}"
-            )
+        if not isinstance(value, str) or value not in SPACES:
+            near = did_you_mean(value, SPACES) if isinstance(value, str) else ""
+            raise InvalidArgumentError(f"{place}: unknown space {shown(value)}; expected one of {', '.join(SPACES)}.{near}")
         return value
     if key == "resize_factor":
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 1.0 <= value <= 100:
-            raise InvalidArgumentError(f"{place}: expected a number from 1 to 100, got {value!r}")
+            raise InvalidArgumentError(f"{place}: expected a number from 1 to 100, got {shown(value)}")
         return float(value)
     lowest, highest = _LOWEST[key], _HIGHEST.get(key, 2**31)
     if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value <= highest:
-        raise InvalidArgumentError(f"{place}: expected an integer from {lowest} to {highest}, got {value!r}")
+        raise InvalidArgumentError(f"{place}: expected an integer from {lowest} to {highest}, got {shown(value)}")
     return value

@@ -30,13 +30,16 @@
         └── StorageFullError           507  the disk is full
 
 Names that Chroma has too mean the same thing here, so that code written for Chroma catches what it used to catch.
-A message says where, what was found, what was expected and what to do about it.
+A message says where, what was found, what was expected and what to do about it. It may quote anybody's text: as a whole it is made
+inert here, so that none of it is a command to the terminal that shows it.
 """
 
 from __future__ import annotations
 
 import difflib
 from typing import TYPE_CHECKING
+
+from chroma_nb.brief import WIDTH, inert, said
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -49,6 +52,10 @@ class ChromaError(Exception):
     code = "ChromaError"
     trace_id: str | None = None
     """What a server called the incident, for its log."""
+
+    def __init__(self, *args: object) -> None:
+        """Make the message inert."""
+        super().__init__(*(inert(each) if isinstance(each, str) else each for each in args))
 
     def __str__(self) -> str:
         """Return the message itself (a LookupError would otherwise print its repr)."""
@@ -131,9 +138,10 @@ class BulkUpsertError(ChromaError, RuntimeError):
     def after(cls, committed: int, ids: Sequence[str], cause: BaseException) -> BulkUpsertError:
         """Make the error for a call whose first `committed` of `ids` are stored."""
         last = f", the last of them {ids[committed - 1][:60]!r}" if committed else ""
+        why = str(cause) if isinstance(cause, ChromaError) else said(cause)
         error = cls(
             f"bulk_upsert stopped after {committed:,} of {len(ids):,} records, which are stored{last}."
-            f" Repeat the call with resume_from={committed} to go on. Cause: {cause}"
+            f" Repeat the call with resume_from={committed} to go on. Cause: {why}"
         )
         error.committed = committed
         return error
@@ -246,5 +254,5 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     >>> did_you_mean("$gtt", ["$gt", "$in"])
     " Did you mean '$gt'?"
     """
-    near = difflib.get_close_matches(word, list(known), n=1)
+    near = difflib.get_close_matches(str.__str__(word)[:WIDTH], list(known), n=1)
     return f" Did you mean {near[0]!r}?" if near else ""

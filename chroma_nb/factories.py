@@ -104,8 +104,7 @@ def _made(kind: Callable[..., C], path: str | os.PathLike[str] | None, *, read_o
         with stopping.held_back():
             engine, release = _held(path, read_only=read_only)
             if "tenant" in options:
-                scope_name(options["tenant"], "tenant")
-                scope_name(options["database"], "database")
+                options |= {scope: scope_name(options[scope], scope) for scope in ("tenant", "database")}
                 engine.execute(ops.GetDatabase(options["tenant"], options["database"]))
             client = kind(engine.execute, place=engine.place, **options)
             client._engine = engine  # type: ignore[attr-defined]

@@ -43,11 +43,24 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from chroma_nb.brief import quoted, shown
 from chroma_nb.errors import InvalidArgumentError, InvalidTypeError
 from chroma_nb.optional import need
 from chroma_nb.records import Records, Vectors, check_key, parse_ids, parse_vectors
 from chroma_nb.results import Cells
-from chroma_nb.scalars import INT_MAX, INT_MIN, PLAIN, Instant, Value, check_text, is_absent, value_of, zone_key, zone_of
+from chroma_nb.scalars import (
+    INT_MAX,
+    INT_MIN,
+    PLAIN,
+    Instant,
+    Value,
+    check_text,
+    check_unmasked,
+    is_absent,
+    value_of,
+    zone_key,
+    zone_of,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,6 +76,10 @@ _NAMED = INT_MAX - 86_400_000_000_000
 """Nanoseconds up to which pandas can tell the local time of any zone; what lies beyond stays an `Instant` in an object column."""
 _SHORT = 1000
 _VECTOR_TYPES = frozenset((list, tuple, np.ndarray))
+_NULLABLE = frozenset(
+    f"{kind}Dtype" for kind in ["Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64", "Float32", "Float64"]
+)
+"""pandas' dtypes of numbers that may be absent."""
 _Where: TypeAlias = Callable[[int], str]
 _Row: TypeAlias = "dict[str, Value | None] | None"
 
@@ -186,9 +203,16 @@ def _plain_frame(frame: Any, field: str, *, removals: bool) -> object:
 
         return _rows(columns, cell, removals=removals) if columns else [None] * len(frame)
     if field == "embeddings":
-        dimensions = [np.asarray(column) for column in _columns(frame).values()]
+        dimensions = [_numbers(column) for column in _columns(frame).values()]
         return np.stack(dimensions, axis=1) if dimensions else np.empty((len(frame), 0))
     raise InvalidTypeError(f"{field}: expected one column of str, got a frame; pass one of its columns, such as frame[{field[:-1]!r}]")
+
+
+def _numbers(column: Any) -> np.ndarray[Any, Any]:
+    """Return a column of numbers as an array, NaN where one is absent: pandas' own would be an object among objects."""
+    if _is(column, "pandas", "Series") and type(column.dtype).__name__ in _NULLABLE:
+        return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
+    return np.asarray(column)
 
 
 def _is(obj: object, library: str, *classes: str) -> bool:
@@ -202,16 +226,21 @@ def _is_table(obj: object) -> bool:
 
 def _columns(frame: Any) -> dict[str, Any]:
     names = frame.column_names if _is(frame, "pyarrow", "Table") else list(frame.columns)
-    for name in names:
-        if not isinstance(name, str):
+    columns: dict[str, Any] = {}
+    for i, given in enumerate(names):
+        if not isinstance(given, str):
             raise InvalidTypeError(
-                f"column {str(name)[:60]!r}: expected column names of type str, got {type(name).__name__};"
-                " rename them, e.g. df.columns = df.columns.map(str)"
+                f"column {i}: expected column names of type str, got {shown(given)}; rename them, e.g. df.columns = df.columns.map(str)"
             )
-    if len(set(names)) != len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InvalidArgumentError(f"column {twice[:60]!r} occurs twice; drop one with df.loc[:, ~df.columns.duplicated()], or rename it")
-    return {str(name): frame[name] for name in names}
+        name = str.__str__(given)
+        if name in columns:
+            raise InvalidArgumentError(
+                f"column {quoted(name)} occurs twice; drop one with df.loc[:, ~df.columns.duplicated()], or rename it"
+            )
+        columns[name] = i
+    # By place where the name is of a class of its own, which may compare and hash as it likes.
+    plain = all(type(given) is str for given in names)
+    return {name: frame[name] if plain else frame.iloc[:, i] for name, i in columns.items()}
 
 
 def _is_answer(frame: Any) -> bool:
@@ -255,7 +284,7 @@ def _names(cells: list[Any], place: str, cure: str) -> list[str]:
         if not isinstance(cell, str):
             if is_absent(cell):
                 raise InvalidArgumentError(f"{place}, row {i}: the id is missing; drop such rows or give them an id")
-            raise InvalidTypeError(f"{place}, row {i}: expected ids of type str, got {type(cell).__name__} {str(cell)[:60]!r}; {cure}")
+            raise InvalidTypeError(f"{place}, row {i}: expected ids of type str, got {shown(cell)}; {cure}")
     return parse_ids(cells, place)
 
 
@@ -266,13 +295,13 @@ def _texts(column: Any, where: _Where) -> list[str | None]:
             if not cell.isascii():
                 check_text(cell, where(i))
         elif isinstance(cell, str):
-            check_text(cell, where(i))
             cells[i] = str.__str__(cell)
+            check_text(cells[i], where(i))
         elif is_absent(cell):
             cells[i] = None
         else:
-            found = f"{type(cell).__name__} {str(cell)[:60]!r}"
-            raise InvalidTypeError(f"{where(i)}: expected a str, got {found}; convert the column with .astype(str)")
+            check_unmasked(cell, where(i))
+            raise InvalidTypeError(f"{where(i)}: expected a str, got {shown(cell)}; convert the column with .astype(str)")
     return cells
 
 
@@ -304,7 +333,7 @@ def _has_every_vector(cells: list[Any], where: _Where) -> bool:
     for i, cell in enumerate(cells):
         if not isinstance(cell, (list, tuple, np.ndarray)):
             cure = "; parse it, e.g. df['embedding'].map(json.loads)" if isinstance(cell, str) else ""
-            raise InvalidTypeError(f"{where(i)}: expected a list or array of numbers, got {type(cell).__name__} {str(cell)[:60]!r}{cure}")
+            raise InvalidTypeError(f"{where(i)}: expected a list or array of numbers, got {shown(cell)}{cure}")
     return True
 
 
@@ -341,11 +370,13 @@ def _cells(column: Any) -> list[Any]:
 
 def _rows(columns: Mapping[str, Any], cell: Callable[[str], _Where], *, removals: bool) -> list[_Row]:
     keys: list[str] = []
+    known: set[str] = set()
     for name in columns:
         key = key_of(name)
         check_key(key, f"column {name[:60]!r}")
-        if key in keys:
+        if key in known:
             raise InvalidArgumentError(f"columns {key[:60]!r} and {_PREFIX + key[:60]!r} are the same metadata key; rename one of them")
+        known.add(key)
         keys.append(key)
     values = [_values(column, cell(name)) for name, column in columns.items()]
     if removals or not any(None in column for column in values):

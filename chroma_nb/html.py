@@ -9,19 +9,16 @@ from __future__ import annotations
 
 import base64
 import html
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any
+
+from chroma_nb.brief import inert
 
 LIMIT = 300
 """Characters of one text that are shown."""
 
 _TAGS = frozenset(["b", "code", "details", "div", "em", "span", "strong", "summary", "table", "tbody", "td", "th", "thead", "tr"])
 _ATTRIBUTES = frozenset(("class", "dir", "open", "scope", "style", "title"))
-# Control characters (but tab and newline), marks that turn or hide text, tag characters, lone surrogates.
-_INVISIBLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
-)
 _LINE = "1px solid var(--jp-border-color2, rgba(128,128,128,.4))"
 _CARD = (
     "font-family:var(--jp-ui-font-family, system-ui, sans-serif);font-size:13px;color:var(--jp-ui-font-color1, inherit);"
@@ -59,12 +56,7 @@ def esc(value: object, limit: int = LIMIT) -> Html:
     text = value if isinstance(value, str) else str(value)
     if len(text) > limit:
         text = text[: max(limit - 1, 0)] + "…"
-    return Html(html.escape(_INVISIBLE.sub(lambda match: _named(match[0]), text), quote=True))
-
-
-def _named(character: str) -> str:
-    code = ord(character)
-    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+    return Html(html.escape(inert(text), quote=True))
 
 
 def join(pieces: Iterable[object], separator: object = "") -> Html:

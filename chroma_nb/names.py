@@ -10,8 +10,8 @@ import ipaddress
 import re
 from dataclasses import dataclass
 
-from chroma_nb.errors import InvalidArgumentError, InvalidTypeError
-from chroma_nb.scalars import check_text
+from chroma_nb.errors import InvalidArgumentError
+from chroma_nb.scalars import check_text, plain_text
 
 SHORTEST, LONGEST = 3, 512
 _STRANGE = re.compile(r"[^A-Za-z0-9._-]")
@@ -43,8 +43,7 @@ def collection_name(name: object, rules: NameRules = GUIDE_NAMES) -> str:
     >>> collection_name("my_docs.v2")
     'my_docs.v2'
     """
-    if not isinstance(name, str):
-        raise InvalidTypeError(f"collection name: expected a str, got {type(name).__name__}")
+    name = plain_text(name, "collection name")
     shown = repr(name if len(name) <= 80 else name[:77] + "...")
     if not SHORTEST <= len(name) <= rules.longest:
         raise InvalidArgumentError(f"collection name {shown}: has {len(name)} characters, expected {SHORTEST} to {rules.longest}")
@@ -66,8 +65,7 @@ def collection_name(name: object, rules: NameRules = GUIDE_NAMES) -> str:
 
 def scope_name(name: object, what: str) -> str:
     """Return `name` if a tenant or database (`what`) may be called so: 3 to 512 characters of valid text, no slash."""
-    if not isinstance(name, str):
-        raise InvalidTypeError(f"{what} name: expected a str, got {type(name).__name__}")
+    name = plain_text(name, f"{what} name")
     check_text(name, f"{what} name")
     if not SHORTEST <= len(name) <= LONGEST:
         raise InvalidArgumentError(f"{what} name: has {len(name)} characters, expected {SHORTEST} to {LONGEST}")

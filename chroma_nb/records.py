@@ -6,23 +6,46 @@ may rely on them. Data frames become the same columns in `chroma_nb.frames`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chroma_nb.brief import WIDTH, inert_line, quoted, said, shown
 from chroma_nb.errors import DuplicateIDError, InvalidArgumentError, InvalidTypeError
-from chroma_nb.scalars import INT_MAX, INT_MIN, Metadata, Value, check_text, is_absent, value_of
+from chroma_nb.scalars import (
+    INT_MAX,
+    INT_MIN,
+    Metadata,
+    Value,
+    check_text,
+    check_unmasked,
+    entries_of,
+    is_absent,
+    plain_text,
+    sequence_of,
+    value_of,
+)
 
 Vectors: TypeAlias = NDArray[np.float32]
 MAX_DIMENSION = 65_536
 _INFINITY = float("inf")
+_NUMBERS = frozenset((float, int))
+_REAL = (int, float, np.integer, np.floating)
+_TEXTS = frozenset((str, bytes, np.str_, np.bytes_))
+_SEQUENCES = frozenset((list, tuple))
+_SIZED = _SEQUENCES | {np.ndarray}
 RESERVED_KEYS = frozenset({"chroma:document"})
 """Metadata keys that Chroma keeps for itself."""
 _MARKS = "$#"
 """First characters of operators and of Chroma's own fields: filters could not tell such keys from them."""
+
+# A masked element among plain numbers becomes NaN, which is refused: numpy's word about it would only stand beside ours.
+warnings.filterwarnings("ignore", "Warning: converting a masked element to nan", UserWarning, r"chroma_nb\.records")
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,14 +163,14 @@ def parse_ids(ids: object, place: str = "ids", *, unique: bool = True) -> list[s
     DuplicateIDError
         An id occurs twice and `unique` is set.
     """
-    names = [ids] if isinstance(ids, str) else _sequence(ids, place, "str or a list of str")
+    names = [ids] if isinstance(ids, str) else sequence_of(ids, place, "str or a list of str")
     if not names:
         raise InvalidArgumentError(f"{place}: expected at least one id, got an empty list")
     for i, name in enumerate(names):
         if type(name) is not str:
             if not isinstance(name, str):
-                raise InvalidTypeError(f"{place}[{i}]: expected a str, got {type(name).__name__} {str(name)[:60]!r}; convert with str()")
-            names[i] = str.__str__(name)  # str() of an enum's member would be its name
+                raise InvalidTypeError(f"{place}[{i}]: expected a str, got {shown(name)}; convert with str()")
+            name = names[i] = str.__str__(name)  # noqa: PLW2901 - from here on it is plain; str() of an enum's member would be its name
         if not name:
             raise InvalidArgumentError(f"{place}[{i}]: an id must have at least one character")
         check_text(name, f"{place}[{i}]")
@@ -162,7 +185,7 @@ def parse_vectors(vectors: object, place: str) -> Vectors:
     Raises
     ------
     InvalidTypeError, InvalidArgumentError
-        Not numbers, ragged, empty, not finite in float32, or of more than 65,536 dimensions.
+        Not numbers, ragged, empty, masked, not finite in float32, or of more than 65,536 dimensions.
     """
     array = _numeric(vectors, place)
     if array.ndim == 1 and array.size:
@@ -171,7 +194,7 @@ def parse_vectors(vectors: object, place: str) -> Vectors:
         raise InvalidArgumentError(f"{place}: expected a non-empty list of vectors, shape (n, d), got shape {array.shape}")
     if array.shape[1] > MAX_DIMENSION:
         raise InvalidArgumentError(f"{place}: {array.shape[1]} dimensions; at most {MAX_DIMENSION} are supported")
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         result: Vectors = np.ascontiguousarray(array, dtype=np.float32)
     finite = np.isfinite(result)
     if not finite.all():
@@ -181,46 +204,94 @@ def parse_vectors(vectors: object, place: str) -> Vectors:
 
 
 def _numeric(vectors: object, place: str) -> NDArray[Any]:
-    if isinstance(vectors, np.ndarray) and vectors.dtype != object:
-        array = vectors
-    else:
-        rows = _sequence(vectors, place, "a list of vectors")
-        lengths = {len(row) for row in rows if hasattr(row, "__len__") and not isinstance(row, str)}
-        if len(lengths) > 1:
-            raise InvalidArgumentError(
-                f"{place}: inconsistent dimensions {sorted(lengths)} in one call; every vector needs the same length"
-            )
-        try:
-            array = np.asarray(rows)
-        except (ValueError, TypeError, OverflowError) as error:
-            raise InvalidTypeError(f"{place}: expected a list of vectors of numbers: {error}") from error
-        if array.dtype == object and rows and all(isinstance(row, np.ndarray) for row in rows):
-            array = np.stack(rows)
+    array = numbers_of(vectors, place)
     if array.dtype.kind not in "iuf":
         raise InvalidTypeError(f"{place}: expected vectors of float or int numbers, got {_element(array)}")
     return array
 
 
+def numbers_of(vectors: object, place: str) -> NDArray[Any]:
+    """Return an array of what looks like vectors: an array, a tensor, or a sequence of either or of sequences; never one of texts.
+
+    Whether it holds numbers, and how many, is for the caller to see.
+
+    Raises
+    ------
+    InvalidTypeError, InvalidArgumentError
+        It is none, its parts differ in length, something is masked, or its own code failed.
+    """
+    try:
+        if not isinstance(vectors, np.ndarray) and hasattr(vectors, "__array__"):
+            vectors = np.asarray(_without_torch(vectors))
+        if isinstance(vectors, np.ndarray) and vectors.dtype != object:
+            check_unmasked(vectors, place)
+            return np.asarray(vectors)
+        rows = sequence_of(vectors, place, "a list of vectors")
+        if not set(map(type, rows)) <= _NUMBERS:
+            rows = _plain_rows(rows, place)
+        array = np.asarray(rows)
+        plain = array.dtype != object or not all(isinstance(each, _REAL) for each in array.flat)
+        return array if plain else np.asarray(array.tolist())
+    except InvalidArgumentError:
+        raise
+    except Exception as error:  # also whatever the objects raise that a caller passes
+        raise InvalidTypeError(f"{place}: expected a list of vectors of numbers, got {shown(vectors)} ({said(error)})") from error
+
+
+def _without_torch(value: Any) -> Any:
+    """Return a tensor as an array (numpy reads neither bfloat16 nor tensors with gradients), anything else as it is."""
+    return value.detach().cpu().float().numpy() if hasattr(value, "detach") and hasattr(value, "cpu") else value
+
+
+def _plain_rows(rows: list[Any], place: str) -> list[Any]:
+    """Return rows that numpy reads, all of one length: no tensors, no texts (an array of them takes the longest one's room for each)."""
+    kinds = set(map(type, rows))
+    if not kinds <= _SIZED:
+        rows = [_plain_row(row, place, i) for i, row in enumerate(rows)]
+        kinds = set(map(type, rows))
+    lengths = set(map(len, rows)) if kinds <= _SIZED else {len(row) for row in rows if hasattr(row, "__len__")}
+    if len(lengths) > 1:
+        found = sorted(lengths)[:10]
+        raise InvalidArgumentError(f"{place}: inconsistent dimensions {found} in one call; every vector needs the same length")
+    if kinds <= _SEQUENCES and 0 not in lengths and not _TEXTS.isdisjoint(map(type, map(itemgetter(0), rows))):
+        i = next(i for i, row in enumerate(rows) if type(row[0]) in _TEXTS)
+        raise InvalidTypeError(f"{place}[{i}]: expected a vector of float or int numbers, got {shown(rows[i][0])}; texts are not numbers")
+    return rows
+
+
+def _plain_row(row: Any, place: str, i: int) -> Any:
+    if isinstance(row, (str, bytes)):
+        raise InvalidTypeError(f"{place}[{i}]: expected a vector of float or int numbers, got {shown(row)}; texts are not numbers")
+    row = _without_torch(row)
+    if isinstance(row, np.ndarray):
+        check_unmasked(row, f"{place}[{i}]")
+        return np.asarray(row) if row.ndim else row.item()
+    return row
+
+
 def _element(array: NDArray[Any]) -> str:
     if array.dtype == object and array.size:
-        return f"values of type {type(array.flat[0]).__name__}"
-    return {"b": "bools", "U": "texts", "S": "bytes", "c": "complex numbers"}.get(array.dtype.kind, str(array.dtype))
+        odd = next((each for each in array.flat if isinstance(each, bool) or not isinstance(each, (int, float))), array.flat[0])
+        return f"values of type {shown(odd)}"
+    kinds = {"b": "bools", "U": "texts", "S": "bytes", "c": "complex numbers"}
+    return kinds.get(array.dtype.kind, f"values of type {str(array.dtype)[:WIDTH]}")
 
 
 def parse_texts(texts: object, place: str) -> list[str | None]:
     """Return `texts` as a list of texts, None where one is absent."""
-    items = [texts] if isinstance(texts, str) else _sequence(texts, place, "str or a list of str")
+    items = [texts] if isinstance(texts, str) else sequence_of(texts, place, "str or a list of str")
     for i, text in enumerate(items):
         if type(text) is str:
             if not text.isascii():
                 check_text(text, f"{place}[{i}]")
         elif isinstance(text, str):
-            check_text(text, f"{place}[{i}]")
             items[i] = str.__str__(text)
+            check_text(items[i], f"{place}[{i}]")
         elif is_absent(text):
             items[i] = None
         else:
-            raise InvalidTypeError(f"{place}[{i}]: expected a str, got {type(text).__name__} {str(text)[:60]!r}")
+            check_unmasked(text, f"{place}[{i}]")
+            raise InvalidTypeError(f"{place}[{i}]: expected a str, got {shown(text)}")
     return items
 
 
@@ -229,20 +300,22 @@ def parse_metadatas(metadatas: object, *, removals: bool = False, place: str = "
 
     A key whose value is absent (None, NaN, NaT) is left out; with `removals` a None value is kept as the mark "remove this key".
     """
-    items = [metadatas] if isinstance(metadatas, Mapping) else _sequence(metadatas, place, "a dict or a list of dicts")
+    items = [metadatas] if isinstance(metadatas, Mapping) else sequence_of(metadatas, place, "a dict or a list of dicts")
     return [_metadata(item, f"{place}[{i}]", removals=removals) for i, item in enumerate(items)]
 
 
 def _metadata(metadata: object, place: str, *, removals: bool) -> dict[str, Value | None] | None:
     if metadata is None:
         return None
-    if type(metadata) is not dict and not isinstance(metadata, Mapping):
-        raise InvalidTypeError(f"{place}: expected a dict or None, got {type(metadata).__name__}")
+    if type(metadata) is not dict:
+        metadata = _plain_dict(metadata, place)
     if not metadata:
         raise InvalidArgumentError(f"{place}: expected a non-empty dict; use None for a record without metadata")
     result: dict[str, Value | None] = {}
     for key, value in metadata.items():
-        if type(key) is not str or not key or key[0] in _MARKS or key in RESERVED_KEYS or not key.isascii():
+        if type(key) is not str:
+            return _metadata(_plain_dict(metadata, place), place, removals=removals)
+        if not key or key[0] in _MARKS or key in RESERVED_KEYS or not key.isascii():
             check_key(key, place)
         kind = type(value)
         if (  # the common cases, without a call per value
@@ -253,23 +326,36 @@ def _metadata(metadata: object, place: str, *, removals: bool) -> dict[str, Valu
         ):
             result[key] = value
         elif not is_absent(value):
-            result[key] = value_of(value, f"{place}[{key!r}]")
+            result[key] = value_of(value, f"{place}[{key[:60]!r}]")
         elif removals and value is None:
             result[key] = None
     return result or None
 
 
-def check_key(key: object, place: str) -> None:
-    """Refuse a metadata key that is not a usable text."""
-    if not isinstance(key, str):
-        raise InvalidTypeError(f"{place}: metadata keys must be str, got {type(key).__name__} {str(key)[:60]!r}")
+def _plain_dict(metadata: object, place: str) -> dict[str, Any]:
+    """Return metadata of any kind of mapping, with keys of any kind of str, as a plain dict whose keys are plain texts."""
+    if not isinstance(metadata, Mapping):
+        raise InvalidTypeError(f"{place}: expected a dict or None, got {shown(metadata)}")
+    result: dict[str, Any] = {}
+    for key, value in entries_of(metadata, place):
+        name = plain_text(key, f"{place}: metadata keys")
+        if name in result:
+            raise InvalidArgumentError(f"{place}: the key {quoted(name)} occurs twice, in two subclasses of str; drop one")
+        result[name] = value
+    return result
+
+
+def check_key(key: object, place: str) -> str:
+    """Return a metadata key as plain text; refuse one that is not usable."""
+    key = plain_text(key, f"{place}: metadata keys")
     if not key:
         raise InvalidArgumentError(f"{place}: a metadata key must have at least one character")
     if key[0] in _MARKS:
-        raise InvalidArgumentError(f"{place}: the key {key[:60]!r} starts like an operator of a filter ({key[0]}); rename it")
+        raise InvalidArgumentError(f"{place}: the key {quoted(key)} starts like an operator of a filter ({key[0]}); rename it")
     if key in RESERVED_KEYS:
         raise InvalidArgumentError(f"{place}: the key {key!r} is reserved; choose another")
-    check_text(key, f"{place}: key {key[:60]!r}")
+    check_text(key, f"{place}: key {quoted(key)}")
+    return key
 
 
 def collection_metadata(metadata: object, place: str = "metadata") -> Metadata | None:
@@ -278,22 +364,12 @@ def collection_metadata(metadata: object, place: str = "metadata") -> Metadata |
     return None if parsed is None else {key: value for key, value in parsed.items() if value is not None}
 
 
-def _sequence(values: object, place: str, expected: str) -> list[Any]:
-    if isinstance(values, (list, tuple)):
-        return list(values)
-    if isinstance(values, np.ndarray):
-        return values.tolist() if values.ndim == 1 else list(values)
-    if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
-        raise InvalidTypeError(f"{place}: expected {expected}, got {type(values).__name__}")
-    return list(values)
-
-
 def _duplicates(names: list[str], place: str) -> str:
     seen: set[str] = set()
-    twice: list[str] = []
+    twice: dict[str, None] = {}
     for name in names:
-        if name in seen and name not in twice:
-            twice.append(name)
+        if name in seen:
+            twice[name] = None
         seen.add(name)
-    shown = ", ".join(name[:60] for name in twice[:5]) + (", ..." if len(twice) > 5 else "")
-    return f"{place}: Expected IDs to be unique, found duplicates of: {shown}"
+    named = ", ".join(inert_line(name[:WIDTH]) for name in list(twice)[:5]) + (", ..." if len(twice) > 5 else "")
+    return f"{place}: Expected IDs to be unique, found duplicates of: {named}"

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chroma_nb import html
+from chroma_nb.brief import inert
 from chroma_nb.configuration import Configuration
 from chroma_nb.scalars import Instant, Metadata, Scalar, Value
 
@@ -329,7 +330,7 @@ class Plan:
 
     def __str__(self) -> str:
         """Return the plan in words."""
-        return "\n".join([f"{self.method} search for {self.n_results:,} results", *(f"- {step}" for step in self.steps)])
+        return inert("\n".join([f"{self.method} search for {self.n_results:,} results", *(f"- {step}" for step in self.steps)]))
 
     __repr__ = __str__
 

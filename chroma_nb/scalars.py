@@ -2,9 +2,10 @@
 
 A value is a text, a 64-bit integer, a finite float, a bool, an instant in time, or a non-empty array of one of the first
 four. Everything that reaches a backend has passed through `value_of`, so no room below asks again. Absence (None, NaN,
-NaT, ``pandas.NA``) is decided here too: a key whose value is absent is simply not there.
+NaT, ``pandas.NA``) is decided here too: a key whose value is absent is simply not there. A masked value is neither absent nor a
+value, and is refused.
 
-pandas is recognised without importing it: its classes can only arrive once the caller has imported it.
+pandas and numpy.ma are recognised without importing them: their classes can only arrive once the caller has imported them.
 """
 
 from __future__ import annotations
@@ -12,14 +13,15 @@ from __future__ import annotations
 import datetime as dt
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from chroma_nb.errors import InvalidArgumentError, InvalidTypeError
+from chroma_nb.brief import said, shown
+from chroma_nb.errors import ChromaError, InvalidArgumentError, InvalidTypeError
 
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 _EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - instants without a zone are a kind of their own
@@ -115,11 +117,87 @@ def is_absent(value: object) -> bool:
     if value is None:
         return True
     if isinstance(value, float):
-        return value != value  # noqa: PLR0124 - NaN is the one value that differs from itself
+        return math.isnan(value)
     if isinstance(value, np.generic):
         return (isinstance(value, np.floating) and bool(np.isnan(value))) or (isinstance(value, np.datetime64) and bool(np.isnat(value)))
     pandas = sys.modules.get("pandas")
     return pandas is not None and (value is pandas.NA or value is pandas.NaT)
+
+
+def check_unmasked(value: object, place: str) -> None:
+    """Refuse a masked array of numpy in which something is masked: what stands behind the mask is not data."""
+    masked = sys.modules.get("numpy.ma")
+    if masked is not None and isinstance(value, masked.MaskedArray) and value.dtype.names is None and masked.is_masked(value):
+        raise InvalidArgumentError(f"{place}: has masked values; put values in their place with .filled(...), or leave such records out")
+
+
+def unwrapped(value: object) -> object:
+    """Return the plain value of a numpy scalar or of a subclass of str, int or float; anything else, long doubles too, as it is.
+
+    The plain type's own methods are asked: what a subclass says of itself (an enum's member its name) is not its value.
+
+    Examples
+    --------
+    >>> unwrapped(np.str_("year")), unwrapped(np.int8(3)), unwrapped(None)
+    ('year', 3, None)
+    """
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return value if isinstance(value, bool) else int.__int__(value)
+    if isinstance(value, float):
+        return float.__float__(value)
+    if isinstance(value, (np.bool_, np.integer, np.float16, np.float32)):
+        return np.generic.item(value)
+    return value
+
+
+def plain_text(value: object, place: str) -> str:
+    """Return a name, a key or a text as plain str.
+
+    Raises
+    ------
+    InvalidTypeError
+        It is none.
+    """
+    if not isinstance(value, str):
+        raise InvalidTypeError(f"{place}: expected a str, got {shown(value)}")
+    return value if type(value) is str else str.__str__(value)
+
+
+def sequence_of(values: object, place: str, expected: str) -> list[Any]:
+    """Return a list, tuple, array or other iterable of values as a list of its own.
+
+    Raises
+    ------
+    InvalidTypeError, InvalidArgumentError
+        It is none (a text or a dict is none here), something in it is masked, or its own code failed.
+    """
+    if type(values) in (list, tuple):
+        return list(values)  # type: ignore[call-overload,no-any-return]
+    if isinstance(values, np.ndarray) and values.ndim:
+        check_unmasked(values, place)
+        return values.tolist() if values.ndim == 1 else list(values)
+    if isinstance(values, (str, bytes, Mapping, np.ndarray)) or not isinstance(values, Iterable):
+        raise InvalidTypeError(f"{place}: expected {expected}, got {shown(values)}")
+    try:
+        return list(values)
+    except Exception as error:  # a foreign iterator or length may do anything
+        raise InvalidTypeError(f"{place}: the {type(values).__name__} cannot be read ({said(error)}); expected {expected}") from error
+
+
+def entries_of(mapping: Mapping[Any, Any], place: str) -> list[tuple[Any, Any]]:
+    """Return the keys and values of a mapping, of whatever class it is.
+
+    Raises
+    ------
+    InvalidTypeError
+        Its own code failed.
+    """
+    try:
+        return [(key, value) for key, value in mapping.items()]
+    except Exception as error:
+        raise InvalidTypeError(f"{place}: the {type(mapping).__name__} cannot be read ({said(error)}); pass a dict") from error
 
 
 def value_of(value: object, place: str) -> Value:
@@ -159,20 +237,29 @@ def scalar_of(value: object, place: str) -> Scalar:
     if kind is float:
         return _finite(value, place)  # type: ignore[arg-type]
     if isinstance(value, Instant):
-        return value
-    if isinstance(value, (np.bool_, np.integer, np.floating, np.str_)):
-        if isinstance(value, np.longdouble) and np.longdouble is not np.float64 and float(value) != value:
+        return _checked_instant(value, place)
+    if isinstance(value, np.longdouble):
+        with np.errstate(over="ignore"):
+            plain = float(value)
+        if plain != value:
             raise InvalidArgumentError(f"{place}: {value!r} does not fit a 64-bit float; convert it with float() to accept the rounding")
-        return scalar_of(value.item() if not isinstance(value, np.longdouble) else float(value), place)
+        return _finite(plain, place)
     if isinstance(value, np.datetime64):
         return _instant_of_datetime64(value, place)
     if isinstance(value, dt.datetime):
-        return _instant_of_datetime(value, place)
-    if isinstance(value, (str, bool, int, float)):  # a subclass, such as an enum's member: its plain value
-        plain = next(base for base in (str, bool, int, float) if isinstance(value, base))
-        return scalar_of(str.__str__(value) if plain is str else plain(value), place)
+        try:
+            return _instant_of_datetime(value, place)
+        except ChromaError:
+            raise
+        except Exception as error:  # a time zone is the caller's own code, and the first and last years have no UTC
+            raise InvalidArgumentError(f"{place}: {shown(value)} is no moment in UTC ({said(error)}); store it as text") from error
+    unwound = unwrapped(value)
+    if type(unwound) in PLAIN:
+        return scalar_of(unwound, place)
+    check_unmasked(value, place)
+    found = "NoneType" if value is None else shown(value)
     raise InvalidTypeError(
-        f"{place}: expected str, int, float, bool, datetime or a list of one of the first four, got {_shown(value)}{_cure(value)}"
+        f"{place}: expected str, int, float, bool, datetime or a list of one of the first four, got {found}{_cure(value)}"
     )
 
 
@@ -197,7 +284,7 @@ def check_text(value: str, place: str) -> None:
 def _integer(value: int, place: str) -> int:
     if not INT_MIN <= value <= INT_MAX:
         raise InvalidArgumentError(
-            f"{place}: the integer {_shown(value)} does not fit 64 bits; store it as str, or as float if rounding is fine"
+            f"{place}: the integer {shown(value)} does not fit 64 bits; store it as str, or as float if rounding is fine"
         )
     return value
 
@@ -210,9 +297,12 @@ def _finite(value: float, place: str) -> float:
 
 def _array_of(values: Sequence[object] | np.ndarray[Any, Any], place: str) -> Value:
     if isinstance(values, np.ndarray):
+        check_unmasked(values, place)
         if values.ndim != 1:
             raise InvalidArgumentError(f"{place}: expected a flat array, got shape {values.shape}")
         values = values.tolist() if values.dtype.kind in "biufU" else list(values)
+    elif type(values) not in (list, tuple):
+        values = sequence_of(values, place, "a flat array")
     if not values:
         raise InvalidArgumentError(f"{place}: an empty list cannot be kept, its type is unknown; leave the key out")
     items = tuple(scalar_of(item, f"{place}[{i}]") for i, item in enumerate(values))
@@ -221,6 +311,17 @@ def _array_of(values: Sequence[object] | np.ndarray[Any, Any], place: str) -> Va
         found = ", ".join(sorted(kind.__name__ for kind in kinds))
         raise InvalidArgumentError(f"{place}: a list must hold values of one type (all str, all int, all float or all bool), got {found}")
     return items  # type: ignore[return-value]
+
+
+def _checked_instant(value: Instant, place: str) -> Instant:
+    if type(value.ns) is not int or not INT_MIN < value.ns <= INT_MAX or not (value.zone is None or type(value.zone) is str):
+        raise InvalidArgumentError(
+            f"{place}: expected an Instant of nanoseconds since 1970 (64 bits) and the name of a time zone, or None,"
+            f" got {shown(value.ns)} and {shown(value.zone)}"
+        )
+    if value.zone is not None:
+        check_text(value.zone, place)
+    return value if type(value) is Instant else Instant(value.ns, value.zone)
 
 
 def _instant_of_datetime64(value: np.datetime64, place: str) -> Instant:
@@ -241,7 +342,8 @@ def _instant_of_datetime(value: dt.datetime, place: str) -> Instant:
     since = moment - _EPOCH
     ns = ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds) * 1000 + nanosecond
     if not INT_MIN < ns <= INT_MAX:
-        raise InvalidArgumentError(f"{place}: {value} is outside the years 1677 to 2262 that nanoseconds can count; store it as text")
+        found = shown(value)
+        raise InvalidArgumentError(f"{place}: {found} is outside the years 1677 to 2262 that nanoseconds can count; store it as text")
     return Instant(ns, zone)
 
 
@@ -255,14 +357,6 @@ def _offset_name(offset: dt.timedelta) -> str:
         return "UTC"
     sign = "-" if offset < dt.timedelta(0) else "+"
     return f"{sign}{_EPOCH + abs(offset):%H:%M:%S.%f}".removesuffix(".000000").removesuffix(":00")
-
-
-def _shown(value: object) -> str:
-    try:
-        text = repr(value)
-    except Exception:  # noqa: BLE001 - a foreign repr may do anything; the message must still come
-        text = "..."
-    return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
 
 
 def _cure(value: object) -> str:

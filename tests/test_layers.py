@@ -25,7 +25,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = "chroma_nb"
 
 LAYERS: tuple[dict[str, set[str]], ...] = (
-    {"ground": {"errors", "_version", "optional", "stopping"}},
+    {"ground": {"errors", "_version", "brief", "optional", "stopping"}},
     {
         "values": {
             "configuration",
@@ -41,6 +41,7 @@ LAYERS: tuple[dict[str, set[str]], ...] = (
             "scalars",
             "spaces",
             "stepping",
+            "uncopied",
         },
     },
     {"engine": {"engine"}, "embedding": {"embedding"}, "viz": {"viz"}, "http": {"http"}, "jupyter": {"jupyter"}, "postgres": {"postgres"}},

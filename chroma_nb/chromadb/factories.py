@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from chroma_nb import factories
+from chroma_nb.brief import shown
 from chroma_nb.chromadb.api.client import AdminClient as Admin
 from chroma_nb.chromadb.api.client import AsyncClient as AsyncCreated
 from chroma_nb.chromadb.api.client import Client as Created
@@ -52,7 +53,7 @@ def EphemeralClient(  # noqa: N802 - Chroma's name
     ...     client.heartbeat() > 0
     True
     """
-    return _opened(Created, _with(settings, is_persistent=False), tenant=str(tenant), database=str(database))
+    return _opened(Created, _with(settings, is_persistent=False), tenant=tenant, database=database)
 
 
 def PersistentClient(  # noqa: N802 - Chroma's name
@@ -78,7 +79,7 @@ def PersistentClient(  # noqa: N802 - Chroma's name
     Collection(name=docs)
     """
     asked = _with(settings, is_persistent=True, persist_directory=str(path))
-    return _opened(Created, asked, tenant=str(tenant), database=str(database))
+    return _opened(Created, asked, tenant=tenant, database=database)
 
 
 def Client(  # noqa: N802 - Chroma's name
@@ -90,7 +91,7 @@ def Client(  # noqa: N802 - Chroma's name
         port = getattr(chosen, "chroma_server_http_port", None) or 8000
         ssl = bool(getattr(chosen, "chroma_server_ssl_enabled", False))
         return HttpClient(chosen.require("chroma_server_host"), port, ssl, None, chosen, tenant, database)
-    return _opened(Created, _with(chosen), tenant=str(tenant), database=str(database))
+    return _opened(Created, _with(chosen), tenant=tenant, database=database)
 
 
 def HttpClient(  # noqa: N802 - Chroma's name
@@ -125,7 +126,7 @@ def HttpClient(  # noqa: N802 - Chroma's name
     asked, sent = _remote(settings, host, port, headers)
     with as_chroma():
         kind = functools.partial(Created, settings=asked, remote=True)
-        return factories._connected(kind, host, port, sent, ssl=ssl, tenant=str(tenant), database=str(database))
+        return factories._connected(kind, host, port, sent, ssl=ssl, tenant=tenant, database=database)
 
 
 async def AsyncHttpClient(  # noqa: N802 - Chroma's name
@@ -141,7 +142,7 @@ async def AsyncHttpClient(  # noqa: N802 - Chroma's name
     asked, sent = _remote(settings, host, port, headers)
     with as_chroma():
         kind = functools.partial(AsyncCreated, settings=asked, remote=True)
-        return await factories._aconnected(kind, host, port, sent, ssl=ssl, tenant=str(tenant), database=str(database))
+        return await factories._aconnected(kind, host, port, sent, ssl=ssl, tenant=tenant, database=database)
 
 
 def _remote(settings: Settings | None, host: str, port: int, headers: dict[str, str] | None) -> tuple[Settings, dict[str, str]]:
@@ -150,7 +151,7 @@ def _remote(settings: Settings | None, host: str, port: int, headers: dict[str, 
     for name, value in (("chroma_server_host", host), ("chroma_server_http_port", port)):
         other = getattr(given, name, None)
         if other is not None and str(other) != str(value):
-            raise InvalidArgumentError(f"settings: {name} is {str(other)[:80]!r}, and the argument {str(value)[:80]!r}; give it once")
+            raise InvalidArgumentError(f"settings: {name} is {shown(other)}, and the argument {shown(value)}; give it once")
     chosen = Settings(**{**vars(given), "chroma_server_host": host, "chroma_server_http_port": port})
     return chosen, {**headers_of(given), **(headers or {})}
 

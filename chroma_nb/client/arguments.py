@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from chroma_nb import filters, frames
+from chroma_nb.brief import quoted, shown
 from chroma_nb.dialect import Dialect
 from chroma_nb.errors import InvalidArgumentError, InvalidTypeError, did_you_mean
 from chroma_nb.filters import Filter
 from chroma_nb.records import Records, parse_ids
 from chroma_nb.results import Include
-from chroma_nb.scalars import INT_MAX
+from chroma_nb.scalars import INT_MAX, check_unmasked, plain_text, sequence_of, unwrapped
 
 READABLE = ("documents", "embeddings", "metadatas", "uris")
 
@@ -26,10 +26,8 @@ def parse_filter(where: object, where_document: object, dialect: Dialect) -> Fil
 
 def parse_include(include: object, *, distances: bool) -> Include:
     """Parse ``include``: any of documents, embeddings, metadatas, uris, and in queries distances."""
-    if isinstance(include, str) or not isinstance(include, Iterable):
-        raise InvalidTypeError(f"include: expected a list such as ['documents'], got {type(include).__name__} {str(include)[:60]!r}")
     known = (*READABLE, "distances") if distances else READABLE
-    chosen = list(include)
+    chosen = [plain_text(name, f"include[{i}]") for i, name in enumerate(sequence_of(include, "include", "a list such as ['documents']"))]
     for name in chosen:
         if name in known:
             continue
@@ -39,19 +37,20 @@ def parse_include(include: object, *, distances: bool) -> Include:
             raise InvalidArgumentError(
                 "include: 'data' needs a data loader, which this collection has not; ask for 'uris' and load them yourself"
             )
-        raise InvalidArgumentError(
-            f"include: unknown field {str(name)[:60]!r}; expected any of {', '.join(known)}.{did_you_mean(str(name), known)}"
-        )
+        raise InvalidArgumentError(f"include: unknown field {quoted(name)}; expected any of {', '.join(known)}.{did_you_mean(name, known)}")
     return frozenset(chosen)
 
 
 def whole_number(value: object, name: str, lowest: int) -> int:
     """Return `value` if it is an int of at least `lowest` (numpy's ints are welcome)."""
-    plain = value.item() if hasattr(value, "dtype") and hasattr(value, "item") and getattr(value, "ndim", 1) == 0 else value
+    plain: Any = unwrapped(value)
+    if hasattr(type(plain), "item") and getattr(plain, "ndim", 1) == 0:  # an array or tensor of one number
+        check_unmasked(plain, name)
+        plain = plain.item()
     if isinstance(plain, bool) or not isinstance(plain, int):
-        raise InvalidTypeError(f"{name}: expected an integer, got {type(value).__name__} {str(value)[:60]!r}")
+        raise InvalidTypeError(f"{name}: expected an integer, got {shown(value)}")
     if plain < lowest:
-        raise InvalidTypeError(f"{name}: expected at least {lowest}, got {plain}")
+        raise InvalidTypeError(f"{name}: expected at least {lowest}, got {shown(plain)}")
     if plain > INT_MAX:
         raise InvalidArgumentError(f"{name}: expected at most {INT_MAX} (2**63 - 1), got a number of {plain.bit_length()} bits")
     return plain

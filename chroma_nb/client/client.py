@@ -18,6 +18,7 @@ from chroma_nb.client.verb import Async, Steps, Sync, ask, verb
 from chroma_nb.errors import ChromaError, InvalidArgumentError
 from chroma_nb.names import scope_name
 from chroma_nb.results import CollectionInfo, DatabaseInfo
+from chroma_nb.uncopied import Uncopied
 
 _LISTED = 50
 
@@ -165,8 +166,10 @@ class AsyncClient(ClientVerbs, Async):
         await self.close()
 
 
-class AdminVerbs:
+class AdminVerbs(Uncopied):
     """The verbs of an admin client: tenants and databases."""
+
+    _instead = "make one where it is needed: AdminClient(folder or url)"
 
     def __init__(self, execute: Callable[[ops.Op[Any]], Any], *, place: str, release: Callable[[], None] | None = None) -> None:
         self._execute = execute
@@ -211,9 +214,10 @@ class AdminVerbs:
     @verb
     def delete_database(self, name: str, tenant: str = "default_tenant") -> Steps[None]:
         """Delete a database with all its collections. There is no way back."""
-        if (tenant, name) == ("default_tenant", "default_database"):
+        op = ops.DeleteDatabase(scope_name(tenant, "tenant"), scope_name(name, "database"))
+        if (op.tenant, op.name) == ("default_tenant", "default_database"):
             raise InvalidArgumentError("database 'default_database': every store has it; delete its collections instead")
-        yield from ask(ops.DeleteDatabase(scope_name(tenant, "tenant"), scope_name(name, "database")))
+        yield from ask(op)
 
     def __repr__(self) -> str:
         """Return the place."""

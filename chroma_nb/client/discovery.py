@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,10 +12,9 @@ from chroma_nb.client import arguments
 from chroma_nb.client.reports import Description
 from chroma_nb.client.steps import CollectionSteps
 from chroma_nb.client.verb import Item, Steps, ask, stream, verb
-from chroma_nb.errors import InvalidTypeError
 from chroma_nb.records import check_key
 from chroma_nb.results import Plan
-from chroma_nb.scalars import Instant
+from chroma_nb.scalars import Instant, sequence_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,7 +67,7 @@ class DiscoveryVerbs(CollectionSteps):
         Series
             Counts, indexed by value (the index is called `key`), most frequent first.
         """
-        check_key(key, "key")
+        key = check_key(key, "key")
         op = ops.Facets(
             self._info.id, key, arguments.optional_number(top, "top"), arguments.parse_filter(where, where_document, self.dialect)
         )
@@ -170,12 +169,8 @@ class DiscoveryVerbs(CollectionSteps):
 
 def _keys(keys: Any) -> tuple[str, ...]:
     """Parse metadata keys; one that is named twice is one column."""
-    if not isinstance(keys, (str, Iterable)) or isinstance(keys, (Mapping, bytes)):
-        raise InvalidTypeError(f"keys: expected a metadata key or a list of them, got {type(keys).__name__}")
-    chosen = [keys] if isinstance(keys, str) else list(keys)
-    for i, key in enumerate(chosen):
-        check_key(key, f"keys[{i}]")
-    return tuple(dict.fromkeys(chosen))
+    chosen = [keys] if isinstance(keys, str) else sequence_of(keys, "keys", "a metadata key or a list of them")
+    return tuple(dict.fromkeys([check_key(key, f"keys[{i}]") for i, key in enumerate(chosen)]))
 
 
 def _counts(key: str, found: list[tuple[Any, int]]) -> pd.Series[int]:

@@ -104,10 +104,10 @@ class LayoutSteps(CollectionSteps):
     ) -> Wanted:
         from chroma_nb.viz.projection import ProjectionSpec
 
-        extra = {"seed": seed, **options} if method == "umap" else dict(options)
+        extra = {"seed": seed, **options} if isinstance(method, str) and method == "umap" else dict(options)
         spec = ProjectionSpec.of(method, n_components, self._info.configuration.space, **extra)
         chosen = arguments.parse_filter(where, where_document, self.dialect)
-        return Wanted(spec, chosen, arguments.optional_number(sample, "sample", 1), seed)
+        return Wanted(spec, chosen, arguments.optional_number(sample, "sample", 1), arguments.optional_number(seed, "seed"))
 
     def _kept(self, wanted: Wanted, *, place_new: bool) -> Steps[Kept | None]:
         """Return the stored layout if it will do: one of these very data, or, with `place_new`, of most of them."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from chroma_nb import frames, ops
+from chroma_nb.brief import inert_line
 from chroma_nb.client.layouts import LayoutSteps
 from chroma_nb.client.verb import Steps, ask, verb
 from chroma_nb.errors import InvalidArgumentError, InvalidTypeError, did_you_mean
@@ -157,7 +158,9 @@ def _check_style(style: Mapping[str, Any]) -> None:
     known = [name for name in inspect.signature(viz.scatter).parameters if name not in {"frame", "dimensions", "color"}]
     for name in style:
         if name not in known:
-            raise InvalidArgumentError(f"{name}: unknown argument of plot; expected any of {', '.join(known)}.{did_you_mean(name, known)}")
+            raise InvalidArgumentError(
+                f"{inert_line(name)}: unknown argument of plot; expected any of {', '.join(known)}.{did_you_mean(name, known)}"
+            )
 
 
 def _frame_of(layout: Layout, attributes: dict[str, Any]) -> pd.DataFrame:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chroma_nb import html
+from chroma_nb.brief import inert, inert_line
 from chroma_nb.results import FieldSummary, IndexState, Summary
 from chroma_nb.scalars import Instant, Value
 from chroma_nb.spaces import Space
@@ -54,7 +55,8 @@ class Description:
         return cls(info.name, info.count, info.dimension, info.configuration.space, summary.documents, summary.index, fields)
 
     def __repr__(self) -> str:
-        return f"{self._headline()}\n{self.fields.head(_SHOWN).to_string(max_colwidth=40)}" if len(self.fields) else self._headline()
+        table = f"\n{self.fields.head(_SHOWN).to_string(max_colwidth=40)}" if len(self.fields) else ""
+        return inert(self._headline() + table)
 
     def _repr_html_(self) -> str:
         shown = self.fields.head(_SHOWN)
@@ -66,7 +68,7 @@ class Description:
     def _headline(self) -> str:
         size = "no vectors yet" if self.dimension is None else f"{self.dimension} dimensions"
         records = f"{self.count:,} records, {size}, {self.space} space, {self.documents:,} documents"
-        return f"Collection {self.name}: {records}; index: {said(self.index)}"
+        return f"Collection {inert_line(self.name)}: {records}; index: {said(self.index)}"
 
 
 def said(index: IndexState) -> str:

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
-from chroma_nb import dialect, embedding, ops
+from chroma_nb import dialect, embedding, frames, ops
 from chroma_nb.client import arguments
 from chroma_nb.client.verb import Callback, Steps, ask
-from chroma_nb.configuration import changed_configuration, parse_configuration
+from chroma_nb.configuration import changed_configuration, parse_configuration, plain_description
 from chroma_nb.dialect import Dialect
 from chroma_nb.errors import (
     AuthorizationError,
@@ -30,9 +30,10 @@ from chroma_nb.errors import (
 )
 from chroma_nb.names import collection_name, scope_name
 from chroma_nb.progress import Bar
-from chroma_nb.records import Records, Vectors, collection_metadata, parse_vectors
+from chroma_nb.records import Records, Vectors, collection_metadata, parse_texts, parse_vectors
 from chroma_nb.results import CollectionInfo, GetResult, QueryResult, Written
-from chroma_nb.scalars import check_text
+from chroma_nb.scalars import check_text, plain_text
+from chroma_nb.uncopied import Uncopied
 
 _log = logging.getLogger("chroma_nb")
 _BAR_FROM = 200
@@ -52,7 +53,7 @@ class _Unset:
 UNSET: Any = _Unset()
 
 
-class CollectionSteps:
+class CollectionSteps(Uncopied):
     """What the collections of all facades do.
 
     Parameters
@@ -67,6 +68,7 @@ class CollectionSteps:
 
     dialect: ClassVar[Dialect] = dialect.GUIDE
     _execute: Any
+    _instead = "pass its name on, and get it again from a client made there: client.get_collection(name)"
 
     def __init__(self, client: ClientSteps, info: CollectionInfo, function: Any) -> None:
         self._client = client
@@ -226,7 +228,7 @@ class CollectionSteps:
         where_both = arguments.parse_filter(where, where_document, self.dialect)
         included = arguments.parse_include(include, distances=True)
         if query_embeddings is not None:
-            vectors = parse_vectors(query_embeddings, "query_embeddings")
+            vectors = parse_vectors(frames.plain(query_embeddings, "embeddings"), "query_embeddings")
         elif query_texts is not None:
             vectors = yield from self._vectors(_texts(query_texts), query=True)
         else:
@@ -265,13 +267,12 @@ class CollectionSteps:
 
 
 def _texts(texts: Any) -> list[str]:
-    found = [texts] if isinstance(texts, str) else list(texts) if isinstance(texts, Iterable) and not isinstance(texts, Mapping) else []
+    found = parse_texts(frames.plain(texts, "query_texts"), "query_texts")
     if not found:
-        raise InvalidTypeError(f"query_texts: expected a str or a non-empty list of str, got {type(texts).__name__}")
-    for i, text in enumerate(found):
-        if not isinstance(text, str):
-            raise InvalidTypeError(f"query_texts[{i}]: expected a str, got {type(text).__name__}")
-    return found
+        raise InvalidTypeError("query_texts: expected a str or a non-empty list of str, got an empty list")
+    if None in found:
+        raise InvalidTypeError(f"query_texts[{found.index(None)}]: expected a str, got None")
+    return cast("list[str]", found)
 
 
 def _left_alone(ids: Sequence[str], what: str) -> str:
@@ -304,7 +305,7 @@ def _without_selves(found: QueryResult, names: list[str], n_results: int) -> Que
     return QueryResult(records, lengths, None if found.distances is None else found.distances[places])
 
 
-class Access:
+class Access(Uncopied):
     """A client's way to its backend, which ends with the client, also while others use the same backend. Its collections share it."""
 
     def __init__(self, backend: Callable[[ops.Op[Any]], Any], place: str) -> None:
@@ -325,7 +326,7 @@ class Access:
         return self.backend(op)
 
 
-class ClientSteps:
+class ClientSteps(Uncopied):
     """What the clients of all facades do: tenants, databases, collections.
 
     Parameters
@@ -341,6 +342,7 @@ class ClientSteps:
     dialect: ClassVar[Dialect] = dialect.GUIDE
     _execute: Any
     _collection_type: ClassVar[type[CollectionSteps]]
+    _instead = "make a client where it is needed: PersistentClient(folder), or HttpClient(url, headers=...)"
 
     def __init__(
         self,
@@ -369,7 +371,8 @@ class ClientSteps:
         made_with = embedding.DefaultEmbeddingFunction() if function is UNSET else function
         _check_function(made_with)
         if made_with is not None and (function is not UNSET or parsed.embedding_function is None):
-            parsed = replace(parsed, embedding_function=embedding.identity(made_with))
+            description = plain_description(embedding.identity(made_with), "embedding_function")
+            parsed = replace(parsed, embedding_function=description)
         op = ops.CreateCollection(
             self.tenant,
             self.database,
@@ -395,10 +398,9 @@ class ClientSteps:
     def _checked_name(self, name: object, *, new: bool) -> str:
         if new:
             return collection_name(name, self.dialect.names)
-        if not isinstance(name, str):
-            raise InvalidTypeError(f"collection name: expected a str, got {type(name).__name__}")
-        check_text(name, "collection name")
-        return name
+        plain = plain_text(name, "collection name")
+        check_text(plain, "collection name")
+        return plain
 
     @staticmethod
     def _function_of(info: CollectionInfo, function: Any) -> Any:
@@ -432,8 +434,9 @@ class ClientSteps:
         return True
 
     def _set_scope(self, tenant: str, database: str) -> Steps[None]:
-        yield from ask(ops.GetTenant(scope_name(tenant, "tenant")))
-        yield from ask(ops.GetDatabase(tenant, scope_name(database, "database")))
+        tenant, database = scope_name(tenant, "tenant"), scope_name(database, "database")
+        yield from ask(ops.GetTenant(tenant))
+        yield from ask(ops.GetDatabase(tenant, database))
         self.tenant, self.database = tenant, database
 
     def _info_now(self, collection: str) -> CollectionInfo:

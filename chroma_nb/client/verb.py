@@ -16,6 +16,7 @@ import functools
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from dataclasses import dataclass
+from types import MethodType
 from typing import Any, Concatenate, Generic, TypeAlias, TypeVar, overload
 
 from typing_extensions import ParamSpec
@@ -127,17 +128,15 @@ class _Descriptor:
         self.__doc__ = body.__doc__
         self.__name__ = body.__name__
 
-    def _dressed(self, call: Callable[..., Any], signature: inspect.Signature) -> Callable[..., Any]:
-        functools.update_wrapper(call, self._body)
-        call.__signature__ = signature  # type: ignore[attr-defined]
-        del call.__wrapped__  # type: ignore[attr-defined]
-        return call
+    def _dressed(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def face() -> None: ...
 
-    @functools.cached_property
-    def _bound(self) -> inspect.Signature:
+        functools.update_wrapper(call, self._body)
         signature = inspect.signature(self._body)
-        parameters = list(signature.parameters.values())[1:]
-        return signature.replace(parameters=parameters, return_annotation=_shown(signature.return_annotation))
+        face.__signature__ = signature.replace(return_annotation=_shown(signature.return_annotation))  # type: ignore[attr-defined]
+        # Not on `call` itself: what wraps the bound method would get it as its own, with the owner among the parameters.
+        call.__wrapped__ = face  # type: ignore[attr-defined]
+        return call
 
 
 def _shown(annotation: Any) -> Any:
@@ -162,20 +161,27 @@ class verb(_Descriptor, Generic[P, R]):  # noqa: N801 - used as a decorator
     def __get__(self, owner: Any, kind: type) -> Any:
         if owner is None:
             return self._body
+        return MethodType(self._awaited if isinstance(owner, Async) else self._driven, owner)
+
+    @functools.cached_property
+    def _driven(self) -> Callable[..., Any]:
         body = self._body
-        if isinstance(owner, Async):
 
-            async def acall(*args: P.args, **kwargs: P.kwargs) -> R:
-                reply: R = await adrive(body(owner, *args, **kwargs), owner._execute)
-                return reply
-
-            return self._dressed(acall, self._bound)
-
-        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        def call(owner: Any, /, *args: Any, **kwargs: Any) -> R:
             reply: R = drive(body(owner, *args, **kwargs), owner._execute)
             return reply
 
-        return self._dressed(call, self._bound)
+        return self._dressed(call)
+
+    @functools.cached_property
+    def _awaited(self) -> Callable[..., Any]:
+        body = self._body
+
+        async def acall(owner: Any, /, *args: Any, **kwargs: Any) -> R:
+            reply: R = await adrive(body(owner, *args, **kwargs), owner._execute)
+            return reply
+
+        return self._dressed(acall)
 
 
 class stream(_Descriptor, Generic[P]):  # noqa: N801 - used as a decorator
@@ -193,10 +199,14 @@ class stream(_Descriptor, Generic[P]):  # noqa: N801 - used as a decorator
     def __get__(self, owner: Any, kind: type) -> Any:
         if owner is None:
             return self._body
+        return MethodType(self._streaming, owner)
+
+    @functools.cached_property
+    def _streaming(self) -> Callable[..., Any]:
         body = self._body
 
-        def call(*args: P.args, **kwargs: P.kwargs) -> Any:
+        def call(owner: Any, /, *args: Any, **kwargs: Any) -> Any:
             steps = body(owner, *args, **kwargs)
             return _astreamed(steps, owner._execute) if isinstance(owner, Async) else _streamed(steps, owner._execute)
 
-        return self._dressed(call, self._bound)
+        return self._dressed(call)

@@ -18,7 +18,10 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from chroma_nb.brief import WIDTH, quoted, said
 from chroma_nb.errors import ChromaError, EmbeddingError, InvalidTypeError
+from chroma_nb.records import MAX_DIMENSION, numbers_of
+from chroma_nb.scalars import unwrapped
 
 Embeddings = npt.NDArray[np.float32]
 """Vectors as the package passes them around: shape (n, dimension), float32, C order."""
@@ -73,7 +76,7 @@ def embed(
     InvalidTypeError
         `function` is not callable or is asynchronous, or a text is not a str.
     EmbeddingError
-        The function raised, or did not return one vector of finite numbers per text, all of one length.
+        The function raised, or did not return one vector of finite numbers per text, all of one length of at most 65,536.
 
     Examples
     --------
@@ -107,7 +110,7 @@ def describe(function: object) -> str:
     >>> describe(len)
     "'len'"
     """
-    return repr(own_name(function) or code_name(function))
+    return quoted(own_name(function) or code_name(function))
 
 
 def own_name(function: object) -> str | None:
@@ -121,7 +124,7 @@ def own_name(function: object) -> str | None:
             name = method()
     except Exception:  # noqa: BLE001 - a name() that fails names nothing
         return None
-    return str(name) if isinstance(name, str) and name else None
+    return (str.__str__(name) or None) if isinstance(name, str) else None
 
 
 def code_name(function: object) -> str:
@@ -170,14 +173,16 @@ def _texts(texts: Sequence[str]) -> list[str]:
         raise InvalidTypeError(message)
     checked = list(texts)
     for index, text in enumerate(checked):
-        if not isinstance(text, str):
-            message = f"texts[{index}] is of type {type(text).__name__}; only str can be embedded."
-            raise InvalidTypeError(message)
+        if type(text) is not str:
+            if not isinstance(text, str):
+                message = f"texts[{index}] is of type {type(text).__name__}; only str can be embedded."
+                raise InvalidTypeError(message)
+            checked[index] = str.__str__(text)
     return checked
 
 
 def _texts_per_call(function: object) -> int:
-    size = getattr(function, "batch_size", None)
+    size = unwrapped(getattr(function, "batch_size", None))
     if isinstance(size, int) and not isinstance(size, bool) and size > 0:
         return size * BATCHES_PER_CALL
     return BATCH_SIZE
@@ -193,7 +198,7 @@ def _reply(function: object, call: Callable[[list[str]], Any], batch: list[str],
     except ChromaError:
         raise
     except Exception as error:
-        message = f"{place}: it raised {type(error).__name__}: {error}{_hint(function)}"
+        message = f"{place}: it raised {said(error)}{_hint(function)}"
         failure = EmbeddingError(message)
         failure.raised = error
         raise failure from error
@@ -214,15 +219,17 @@ def _hint(function: object) -> str:
 
 def _rows(reply: Any, start: int, count: int, place: str) -> Embeddings:
     """Return a reply as rows of float32; `start` is the position of its first text."""
-    array = _array(reply, start, place)
+    array = _array(reply, start, count, place)
     if array.dtype.kind not in "fiu":
-        raise _refusal(place, f"values that are not numbers (numpy type {array.dtype})")
+        raise _refusal(place, f"values that are not numbers (numpy type {str(array.dtype)[:WIDTH]})")
     if len(array.shape[1:]) != 1:
         raise _refusal(place, f"an array of shape {array.shape} for {count} texts")
     if array.shape[0] != count:
         raise _refusal(place, f"{array.shape[0]} vectors for {count} texts")
     if array.shape[1] == 0:
         raise _refusal(place, "vectors of length 0")
+    if array.shape[1] > MAX_DIMENSION:
+        raise _refusal(place, f"vectors of {array.shape[1]:,} dimensions, and at most {MAX_DIMENSION:,} are supported")
     with np.errstate(over="ignore", invalid="ignore"):
         rows = array.astype(np.float32, order="C")
     wrong = np.flatnonzero(~np.isfinite(rows).all(axis=1))
@@ -233,27 +240,25 @@ def _rows(reply: Any, start: int, count: int, place: str) -> Embeddings:
     return rows
 
 
-def _array(reply: Any, start: int, place: str) -> npt.NDArray[Any]:
+def _array(reply: Any, start: int, count: int, place: str) -> npt.NDArray[Any]:
     if reply is None or isinstance(reply, (str, bytes, Mapping)):
         raise _refusal(place, "None" if reply is None else f"a {type(reply).__name__}")
     try:
-        plain = [_without_torch(row) for row in reply] if isinstance(reply, (list, tuple)) else _without_torch(reply)
-        if isinstance(plain, list):
-            _check_lengths(plain, start, place)
-        return np.asarray(plain)
-    except ChromaError:
+        if isinstance(reply, (int, float)):
+            return np.asarray(reply)
+        if not isinstance(reply, (list, tuple)) and not hasattr(reply, "__array__"):
+            reply = list(itertools.islice(reply, count + 1))  # what it says of its length need not be true
+        if isinstance(reply, (list, tuple)):
+            _check_lengths(reply, start, place)
+        return numbers_of(reply, "its reply")
+    except EmbeddingError:
         raise
-    except Exception as error:
-        message = f"{place}: it returned a {type(reply).__name__} that is no array of numbers: {error}"
-        raise EmbeddingError(message) from error
+    except Exception as error:  # also whatever the reply's own methods raise
+        found = f"a {type(reply).__name__[:WIDTH]} that is no array of numbers ({said(error)})"
+        raise _refusal(place, found) from error
 
 
-def _without_torch(value: Any) -> Any:
-    """Return a tensor as an array (numpy reads neither bfloat16 nor tensors with gradients), anything else as it is."""
-    return value.detach().cpu().float().numpy() if hasattr(value, "detach") and hasattr(value, "cpu") else value
-
-
-def _check_lengths(rows: list[Any], start: int, place: str) -> None:
+def _check_lengths(rows: Sequence[Any], start: int, place: str) -> None:
     sized = [len(row) for row in rows if hasattr(row, "__len__") and getattr(row, "ndim", 1) != 0 and not isinstance(row, (str, bytes))]
     if len(sized) != len(rows):
         return

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from chroma_nb.brief import inert_line, quoted, said, shown
 from chroma_nb.configuration import Configuration
 from chroma_nb.engine.encoding import decode_metadatas, encode_metadata
 from chroma_nb.engine.schema import span
@@ -41,6 +42,10 @@ _SELECT = """
     FROM collection AS c JOIN database AS d ON d.number = c.database JOIN tenant AS t ON t.number = d.tenant"""
 
 
+_LONGEST = 80
+"""Characters of a name in a message."""
+
+
 @lru_cache(maxsize=256)
 def _configuration(text: bytes) -> Configuration:
     return Configuration.from_json(orjson.loads(text))
@@ -54,7 +59,7 @@ def _entry(row: Sequence[Any]) -> Entry:
         uuid.UUID(identifier)
         parsed_metadata, parsed_configuration = None if metadata is None else decode_metadatas([metadata])[0], _configuration(configuration)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise DatabaseCorruptedError(f"collection {name!r}: its description is damaged ({error}); restore a backup") from error
+        raise DatabaseCorruptedError(f"collection {shown(name)}: its description is damaged ({said(error)}); restore a backup") from None
     info = CollectionInfo(
         id=identifier,
         name=name,
@@ -70,6 +75,10 @@ def _entry(row: Sequence[Any]) -> Entry:
     return Entry(number, info, next_row, next_label, floor)
 
 
+def _named(name: str) -> str:
+    return inert_line(name if len(name) <= _LONGEST else name[: _LONGEST - 3] + "...")
+
+
 def by_id(connection: sqlite3.Connection, identifier: str) -> Entry:
     """Return the collection with this id.
 
@@ -81,7 +90,7 @@ def by_id(connection: sqlite3.Connection, identifier: str) -> Entry:
     row = connection.execute(f"{_SELECT} WHERE c.id = ?", (identifier,)).fetchone()
     if row is None:
         raise NotFoundError(
-            f"Collection [{identifier}] does not exist: it was deleted after this object was made; get or create it again by name"
+            f"Collection [{_named(identifier)}] does not exist: it was deleted after this object was made; get or create it again by name"
         )
     return _entry(row)
 
@@ -102,7 +111,7 @@ def by_name(connection: sqlite3.Connection, tenant: str, database: str, name: st
     entry = find(connection, database_number(connection, tenant, database), name)
     if entry is None:
         known = [info.name for info in listing(connection, tenant, database, None, 0)]
-        raise NotFoundError(f"Collection [{name}] does not exist in database {database!r}.{did_you_mean(name, known)}")
+        raise NotFoundError(f"Collection [{_named(name)}] does not exist in database {quoted(database)}.{did_you_mean(name, known)}")
     return entry
 
 
@@ -150,7 +159,7 @@ def _written(configuration: Configuration) -> bytes:
 
 def _require_free(connection: sqlite3.Connection, database: int, name: str) -> None:
     if find(connection, database, name) is not None:
-        raise UniqueConstraintError(f"Collection [{name}] already exists; use get_or_create_collection, or another name")
+        raise UniqueConstraintError(f"Collection [{_named(name)}] already exists; use get_or_create_collection, or another name")
 
 
 def modify(connection: sqlite3.Connection, entry: Entry, name: str | None, configuration: Configuration | None) -> None:
@@ -209,7 +218,7 @@ def tenant_number(connection: sqlite3.Connection, tenant: str) -> int:
     """Return a tenant's number, or say that there is none."""
     row = connection.execute("SELECT number FROM tenant WHERE name = ?", (tenant,)).fetchone()
     if row is None:
-        raise NotFoundError(f"Tenant [{tenant}] not found; make it with AdminClient.create_tenant")
+        raise NotFoundError(f"Tenant [{_named(tenant)}] not found; make it with AdminClient.create_tenant")
     return int(row[0])
 
 
@@ -220,14 +229,14 @@ def database_number(connection: sqlite3.Connection, tenant: str, database: str) 
     ).fetchone()
     if row is None:
         tenant_number(connection, tenant)
-        raise NotFoundError(f"Database [{database}] not found in tenant {tenant!r}; make it with AdminClient.create_database")
+        raise NotFoundError(f"Database [{_named(database)}] not found in tenant {quoted(tenant)}; make it with AdminClient.create_database")
     return int(row[0])
 
 
 def create_tenant(connection: sqlite3.Connection, name: str) -> None:
     """Make a tenant."""
     if connection.execute("SELECT 1 FROM tenant WHERE name = ?", (name,)).fetchone():
-        raise UniqueConstraintError(f"Tenant [{name}] already exists")
+        raise UniqueConstraintError(f"Tenant [{_named(name)}] already exists")
     connection.execute("INSERT INTO tenant (name) VALUES (?)", (name,))
 
 
@@ -240,7 +249,7 @@ def create_database(connection: sqlite3.Connection, tenant: str, name: str) -> N
     """Make a database in a tenant."""
     number = tenant_number(connection, tenant)
     if connection.execute("SELECT 1 FROM database WHERE tenant = ? AND name = ?", (number, name)).fetchone():
-        raise UniqueConstraintError(f"Database [{name}] already exists in tenant {tenant!r}")
+        raise UniqueConstraintError(f"Database [{_named(name)}] already exists in tenant {quoted(tenant)}")
     connection.execute("INSERT INTO database (id, tenant, name) VALUES (?, ?, ?)", (str(uuid.uuid4()), number, name))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chroma_nb.brief import quoted, shown
 from chroma_nb.engine import vectors
 from chroma_nb.engine.catalog import Entry
 from chroma_nb.engine.encoding import are_sound, are_sound_documents, decode_metadatas, is_sound, is_sound_document
@@ -75,7 +76,7 @@ def first_rows(connection: sqlite3.Connection, entry: Entry, after: int, limit: 
 
 def damaged(entry: Entry, what: str) -> DatabaseCorruptedError:
     """Return the error for a collection of which something is not as it was stored."""
-    return DatabaseCorruptedError(f"collection {entry.info.name!r}: {what}; restore the records file from a backup")
+    return DatabaseCorruptedError(f"collection {quoted(entry.info.name)}: {what}; restore the records file from a backup")
 
 
 def fetch(connection: sqlite3.Connection, entry: Entry, rows: Rows, include: Include) -> GetResult:
@@ -98,7 +99,7 @@ def fetch(connection: sqlite3.Connection, entry: Entry, rows: Rows, include: Inc
         found = [by_key[key] for key in (rows + span(entry.number)[0]).tolist()]
     columned: list[tuple[Any, ...]] = list(zip(*found, strict=True)) if found else [()] * 8
     if not are_sound(*columned[1:6]) or (documents and not are_sound_documents(*columned[6:])):
-        raise damaged(entry, f"record {_first_damaged(found)!r} is damaged")
+        raise damaged(entry, f"record {shown(_first_damaged(found))} is damaged")
     labels = np.array(columned[2], dtype=np.int64)
     return GetResult(
         list(columned[1]),

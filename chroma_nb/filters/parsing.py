@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from chroma_nb import stopping
+from chroma_nb.brief import quoted, shown
 from chroma_nb.errors import InvalidArgumentError, InvalidTypeError, did_you_mean
-from chroma_nb.filters.brief import quoted, shown
 from chroma_nb.filters.operators import DOCUMENT_KEY, JUNCTIONS, ON_DOCUMENTS, ON_METADATA, OPERATORS, ORDERED, kind_of
 from chroma_nb.filters.patterns import checked_pattern
 from chroma_nb.filters.tree import EVERYTHING, NODES, And, Compare, Contains, Document, Filter, Member, Or, both
-from chroma_nb.scalars import INT_MAX, INT_MIN, Scalar, check_text, is_absent, scalar_of
+from chroma_nb.scalars import INT_MAX, INT_MIN, Scalar, check_text, check_unmasked, entries_of, is_absent, scalar_of, sequence_of
 
 MAX_DEPTH: Final = 200
 """Levels of ``$and`` and ``$or`` inside each other."""
@@ -117,7 +117,7 @@ class _Parser:
             return EVERYTHING
         if isinstance(node, NODES):
             return node
-        if isinstance(node, Mapping) and not node:
+        if isinstance(node, Mapping) and not entries_of(node, self.place):
             if self.rules.lone:
                 return EVERYTHING
             raise InvalidArgumentError(f"{self.place}: got an empty dict; leave {self.place} out (or pass None) to match every record")
@@ -210,16 +210,17 @@ def _only_entry(node: object, place: str, expected: str, write: Callable[[str], 
     """Return the one key of `node` and what it holds; `write` shows how to write an entry of its own for a key."""
     if not isinstance(node, Mapping):
         raise InvalidTypeError(f"{place}: expected {expected}, got {shown(node)}")
-    if not node:
+    entries = entries_of(node, place)
+    if not entries:
         raise InvalidArgumentError(f"{place}: expected {expected}, got an empty dict")
-    for key in node:
+    for key, _ in entries:
         if not isinstance(key, str):
             raise InvalidTypeError(f"{place}: expected {expected}; its keys are str, got {shown(key)}")
-    if len(node) > 1:
-        first, second = (write(key) for key, _ in zip(node, range(2), strict=False))
-        rest = ", ..." if len(node) > 2 else ""
-        raise InvalidArgumentError(f"{place}: {len(node)} keys in one dict; say how they combine: {{'$and': [{first}, {second}{rest}]}}")
-    key, value = next(iter(node.items()))
+    if len(entries) > 1:
+        first, second = (write(key) for key, _ in entries[:2])
+        rest = ", ..." if len(entries) > 2 else ""
+        raise InvalidArgumentError(f"{place}: {len(entries)} keys in one dict; say how they combine: {{'$and': [{first}, {second}{rest}]}}")
+    key, value = entries[0]
     return str.__str__(key), value
 
 
@@ -244,14 +245,13 @@ def _wants(op: str) -> str:
 def _operands(op: str, key: str, values: object, place: str, most: int) -> tuple[Scalar, ...]:
     if not isinstance(values, Collection) or isinstance(values, (str, bytes, bytearray, Mapping)) or getattr(values, "ndim", 1) != 1:
         raise InvalidTypeError(f"{place}: expected a list of values, got {shown(values)}")
-    if not len(values):
-        raise InvalidArgumentError(f"{place}: the list is empty; {op} needs at least one value")
-    if len(values) > most:
-        raise InvalidArgumentError(
-            f"{place}: too many values, {len(values):,}; one filter may have {MAX_VALUES:,}, so ask in several parts"
-        )
+    check_unmasked(values, place)
     numeric = getattr(getattr(values, "dtype", None), "kind", "") in tuple("biuf")
-    items: list[Any] = values.tolist() if numeric else list(values)  # type: ignore[attr-defined]
+    items: list[Any] = values.tolist() if numeric else sequence_of(values, place, "a list of values")  # type: ignore[attr-defined]
+    if not items:
+        raise InvalidArgumentError(f"{place}: the list is empty; {op} needs at least one value")
+    if len(items) > most:
+        raise InvalidArgumentError(f"{place}: too many values, {len(items):,}; one filter may have {MAX_VALUES:,}, so ask in several parts")
     if _is_plain(items):
         return tuple(items)
     scalars = tuple([_operand(op, item, f"{place}[{i}]") for i, item in enumerate(items)])

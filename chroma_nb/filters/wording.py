@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from typing_extensions import assert_never
 
-from chroma_nb.filters.brief import WIDTH, quoted, short
+from chroma_nb.brief import WIDTH, quoted, short
 from chroma_nb.filters.operators import DOCUMENT_KEY, OPERATORS
 from chroma_nb.filters.tree import And, Compare, Contains, Document, Everything, Filter, Member, Or, both, needs_document
 from chroma_nb.scalars import Instant, Scalar

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, urlsplit
 
 from chroma_nb.errors import InvalidArgumentError, InvalidTypeError
+from chroma_nb.uncopied import Uncopied
 
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _API = re.compile(r"/api(/v[12])?$")
@@ -18,7 +19,7 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 @dataclass(frozen=True)
-class Address:
+class Address(Uncopied):
     """A server's address.
 
     Parameters

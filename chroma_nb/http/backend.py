@@ -31,6 +31,7 @@ from chroma_nb.http.session import Answer, Ask, Session, Steps
 from chroma_nb.ops import Op
 from chroma_nb.optional import need
 from chroma_nb.stepping import arun, run
+from chroma_nb.uncopied import Uncopied
 
 R = TypeVar("R")
 DEFAULT_TIMEOUT: Final = 60.0
@@ -42,7 +43,7 @@ _PASSING: Final = frozenset({502, 503, 504})
 Outcome: TypeAlias = "Reply | ChromaError"
 
 
-class _Remote:
+class _Remote(Uncopied):
     """What both backends share: an address, what is known of the server, and how a request and its outcome are read."""
 
     def __init__(self, url: str | Address, headers: Mapping[str, str] | None = None, *, timeout: float = DEFAULT_TIMEOUT) -> None:

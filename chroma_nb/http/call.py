@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from chroma_nb import ops
+from chroma_nb.brief import short
 from chroma_nb.errors import InvalidArgumentError, InvalidTypeError, InvalidUUIDError
 from chroma_nb.filters import Filter, both, parse_where, parse_where_document
 from chroma_nb.http.message import Request
@@ -137,7 +138,7 @@ class Call:
             return list(default)
         wrong = [name for name in include if name not in _FIELDS] if isinstance(include, list) else [include]
         if wrong:
-            raise InvalidArgumentError(f"include: expected a list of {', '.join(_FIELDS)}, got {_shown(wrong[0])}")
+            raise InvalidArgumentError(f"include: expected a list of {', '.join(_FIELDS)}, got {short(wrong[0])}")
         return list(dict.fromkeys(include))
 
     def number(self, source: Mapping[str, Any], name: str, default: int | None, lowest: int = 0, highest: int = INT_MAX) -> int | None:
@@ -150,19 +151,12 @@ class Call:
         if given is None:
             return default
         if isinstance(given, bool) or not isinstance(given, int) or not lowest <= given <= highest:
-            raise InvalidArgumentError(f"{name}: expected a whole number from {lowest} to {highest}, got {_shown(given)}")
+            raise InvalidArgumentError(f"{name}: expected a whole number from {lowest} to {highest}, got {short(given)}")
         return given
 
     def done(self) -> dict[str, Any] | None:
         """Return what says "done": null to clients of v1 and of the first v2, an empty object to others."""
         return None if self.v1 or self.speaker.is_strict else {}
-
-
-def _shown(value: object) -> str:
-    """Return a short text for any value of a body: writing down a long one would take long."""
-    if isinstance(value, (bool, int, float, str)):
-        return repr(value[:40] if isinstance(value, str) else value)
-    return type(value).__name__
 
 
 Handler: TypeAlias = Callable[[Call], Any]

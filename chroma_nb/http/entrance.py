@@ -13,13 +13,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, urlsplit
 
+from chroma_nb.uncopied import Uncopied
+
 _MASK = "<token>"
 _COLLECTIONS = "/api/v2/tenants/default_tenant/databases/default_database/collections"
 _ESCAPES = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 
 
 @dataclass(frozen=True)
-class Entrance:
+class Entrance(Uncopied):
     """Where a server is reached, and what it wants to see.
 
     Parameters
@@ -35,6 +37,8 @@ class Entrance:
     variable
         Environment variable that code for elsewhere takes the token from; without one it shows a placeholder.
     """
+
+    _instead = "take its url and headers"
 
     address: str
     header: str

@@ -28,6 +28,7 @@ from chroma_nb.http.connection import HEAD, Patience, noted, watched
 from chroma_nb.http.entrance import Entrance
 from chroma_nb.http.listening import UnixSocket, listening
 from chroma_nb.optional import need
+from chroma_nb.uncopied import Uncopied
 
 _LOG = logging.getLogger("chroma_nb.http")
 _STARTED, _STOPPED, _SLICE = 30.0, 10.0, 0.1
@@ -42,7 +43,7 @@ def is_loopback(host: str) -> bool:
     return host.lower() in _LOOPBACK or (host.startswith("127.") and host.count(".") == 3)
 
 
-class Server:
+class Server(Uncopied):
     """A running server. Use it in a ``with`` block, or `stop` it; it also stops when the process ends.
 
     Parameters
@@ -63,6 +64,8 @@ class Server:
     StoreError
         Its thread did not come up.
     """
+
+    _instead = "pass its url and headers on"
 
     def __init__(
         self,

@@ -16,6 +16,7 @@ from IPython.core.error import UsageError
 from IPython.core.magic import no_var_expand
 
 from chroma_nb import factories
+from chroma_nb.brief import inert, inert_line
 from chroma_nb.client.client import AsyncClient, Client
 from chroma_nb.client.collection import Collection
 from chroma_nb.errors import ChromaError, InvalidArgumentError, NotFoundError, did_you_mean
@@ -53,7 +54,7 @@ class ChromaMagics:
             return Shown(str(told))
         except ChromaError as error:
             # IPython shows this one in a line, and stops a run of all cells there.
-            raise UsageError(_plain(str(error))) from None
+            raise UsageError(inert_line(" ".join(str(error).split()))) from None
         if getattr(asked, "out", None) is not None:
             self._variables[asked.out] = answer
         return answer
@@ -195,7 +196,8 @@ class ChromaMagics:
             name for name, value in self._variables.items() if isinstance(value, (Client, Collection)) and not name.startswith("_")
         ]
         try:
-            return [each.name for each in self._store().list_collections(limit=_COMPLETED)] + variables
+            names = [each.name for each in self._store().list_collections(limit=_COMPLETED)]
+            return [name for name in names if name.isprintable()] + variables
         except ChromaError:
             return variables
 
@@ -206,7 +208,7 @@ class Shown(str):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return str(self)
+        return inert(str(self))
 
 
 def _take_question(asked: argparse.Namespace, cell: str) -> None:
@@ -235,12 +237,6 @@ def _no_collection(name: str, store: Client) -> str:
 def _some(names: Iterable[str]) -> str:
     listed = list(names)
     return ", ".join(listed[:_NAMED]) + (" and more" if len(listed) > _NAMED else "")
-
-
-def _plain(message: str) -> str:
-    """Return a message in one line, without what a terminal would take for a command."""
-    line = " ".join(message.split())
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii") for sign in line)
 
 
 def register(shell: Any) -> None:

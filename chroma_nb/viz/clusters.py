@@ -111,7 +111,7 @@ def anchors(positions: npt.ArrayLike, codes: npt.ArrayLike) -> Floats:
     >>> anchors([[0, 0], [1, 1], [9, 2], [5, 5]], [0, 0, 0, -1]).tolist()
     [[1.0, 1.0]]
     """
-    points, numbers = np.asarray(positions, dtype=np.float32), np.asarray(codes)
+    points, numbers = np.asarray(positions, dtype=np.float64), np.asarray(codes)  # the squares of float32's largest are beyond it
     count = int(numbers.max(initial=NOISE)) + 1
     places = np.full((count, points.shape[1] if points.ndim == 2 else 2), np.nan, np.float32)
     order = np.argsort(numbers, kind="stable")

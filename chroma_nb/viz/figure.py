@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import numpy as np
 
+from chroma_nb.brief import short
 from chroma_nb.errors import InvalidArgumentError, InvalidTypeError, did_you_mean
 from chroma_nb.optional import need
+from chroma_nb.scalars import sequence_of, unwrapped
 from chroma_nb.viz.color import MISSING, PALETTE, SCALE, Coloring, Group, coloring, date_ticks, numbers
 from chroma_nb.viz.markup import label, paragraph, plain
 
@@ -226,11 +228,12 @@ def automatic_opacity(n: int) -> float:
 
 
 def _layout(title: str | None, legend: Legend, height: int, width: int | None) -> Settings:
+    heading = "" if title is None else label(title, TITLE_LENGTH)
     layout: Settings = {
         "template": {"layout": {"colorway": list(PALETTE)}},
         "height": height,
         "width": width,
-        "margin": {"l": 8, "r": 8, "t": 48 if title else 30, "b": 8 if legend != "bottom" else 16},
+        "margin": {"l": 8, "r": 8, "t": 48 if heading else 30, "b": 8 if legend != "bottom" else 16},
         "paper_bgcolor": CLEAR,
         "plot_bgcolor": CLEAR,
         "font": {"family": FONT, "size": 12, "color": INK},
@@ -238,9 +241,8 @@ def _layout(title: str | None, legend: Legend, height: int, width: int | None) -
         "hoverlabel": HOVER_LABEL,
         "modebar": {"bgcolor": CLEAR, "color": FAINT, "activecolor": INK, "remove": list(UNWANTED_BUTTONS)},
     }
-    if title:
-        text = f"<b>{label(title, TITLE_LENGTH)}</b>"
-        layout["title"] = {"text": text, "x": 0.012, "y": 0.98, "yanchor": "top", "pad": {"t": 6}, "font": {"size": 16}}
+    if heading:
+        layout["title"] = {"text": f"<b>{heading}</b>", "x": 0.012, "y": 0.98, "yanchor": "top", "pad": {"t": 6}, "font": {"size": 16}}
     return layout
 
 
@@ -283,7 +285,8 @@ def _narrowed(values: npt.NDArray[np.float64]) -> npt.NDArray[np.floating]:
     """Halve the size on the wire where float32 gives the same colours."""
     with np.errstate(over="ignore"):
         narrow = values.astype(np.float32)
-    return narrow if float(np.abs(narrow - values).max()) <= 1e-3 * float(np.ptp(values)) else values
+        near = np.isfinite(narrow).all() and float(np.abs(narrow - values).max()) <= 1e-3 * float(np.ptp(values))
+    return narrow if near else values
 
 
 def _heading(name: str) -> str:
@@ -294,8 +297,9 @@ def _places(frame: pd.DataFrame, dimensions: int | None) -> npt.NDArray[np.float
     if not isinstance(frame, need("pandas", "a map").DataFrame):
         message = f"frame: got {type(frame).__name__}, expected a pandas DataFrame indexed by id."
         raise InvalidTypeError(message)
-    if dimensions not in (None, 2, 3):
-        message = f"dimensions: got {dimensions!r}, expected 2 or 3."
+    dimensions = cast("int | None", unwrapped(dimensions))
+    if dimensions is not None and not (isinstance(dimensions, int) and dimensions in (2, 3)):
+        message = f"dimensions: got {short(dimensions)}, expected 2 or 3."
         raise InvalidArgumentError(message)
     axes = COORDINATES[: dimensions or (3 if "z" in frame.columns else 2)]
     absent = [axis for axis in axes if axis not in frame.columns]
@@ -340,8 +344,8 @@ def _values(argument: str, frame: pd.DataFrame, source: object) -> tuple[pd.Seri
         return _column(argument, frame, source), source
     try:
         series = cast("pd.Series[Any]", source if isinstance(source, pandas.Series) else pandas.Series(source))
-    except (TypeError, ValueError) as error:
-        message = f"{argument}: got {type(source).__name__}, expected a column name or one value per record."
+    except Exception as error:  # also whatever the object's own methods raise
+        message = f"{argument}: got {short(type(source).__name__)}, expected a column name or one value per record."
         raise InvalidTypeError(message) from error
     if len(series) != len(frame):
         message = f"{argument}: got {len(series)} values for {len(frame)} records, expected one each, or a column name."
@@ -353,7 +357,7 @@ def _values(argument: str, frame: pd.DataFrame, source: object) -> tuple[pd.Seri
 
 def _column(argument: str, frame: pd.DataFrame, name: object) -> pd.Series[Any]:
     if not isinstance(name, str):
-        message = f"{argument}: got {name!r}, expected the name of a column; there are {_listed(frame)}."
+        message = f"{argument}: got {short(name)}, expected the name of a column; there are {_listed(frame)}."
         raise InvalidTypeError(message)
     if name not in frame.columns:
         near = did_you_mean(name, [str(column) for column in frame.columns])
@@ -380,9 +384,9 @@ def _hover_columns(frame: pd.DataFrame, color: object, hover: object) -> list[st
     elif isinstance(hover, str):
         names = [hover]
     elif isinstance(hover, list | tuple):
-        names = list(hover)
+        names = sequence_of(hover, "hover", "a list of names of columns")
     else:
-        message = f"hover: got {hover!r}, expected a column name, a list of them, or False."
+        message = f"hover: got {short(hover)}, expected a column name, a list of them, or False."
         raise InvalidTypeError(message)
     for name in names:
         _column("hover", frame, name)
@@ -421,7 +425,7 @@ def _check_looks(
         message = f"legend: got {legend!r}, expected 'right', 'bottom' or False."
         raise InvalidArgumentError(message)
     if not isinstance(max_categories, int | np.integer):
-        message = f"max_categories: got {max_categories!r}, expected an integer."
+        message = f"max_categories: got {short(max_categories)}, expected an integer."
         raise InvalidTypeError(message)
     _check_range("max_categories", max_categories, 1, len(PALETTE), "colours; the rest is shown as 'other'")
     _check_range("opacity", 1 if opacity is None else opacity, 0.01, 1, "of solid")
@@ -432,11 +436,11 @@ def _check_looks(
     ends = color_range if isinstance(color_range, list | tuple) else ()
     finite = [isinstance(end, int | float | np.integer | np.floating) and bool(np.isfinite(end)) for end in ends]
     if finite != [True, True] or ends[0] >= ends[1]:
-        message = f"color_range: got {color_range!r}, expected two numbers, the smaller first."
+        message = f"color_range: got {short(color_range)}, expected two numbers, the smaller first."
         raise InvalidArgumentError(message)
 
 
 def _check_range(argument: str, value: object, low: float, high: float, unit: str) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating) or not low <= value <= high:
-        message = f"{argument}: got {value!r}, expected {low:g} to {high:g} {unit}."
+        message = f"{argument}: got {short(value)}, expected {low:g} to {high:g} {unit}."
         raise InvalidArgumentError(message)

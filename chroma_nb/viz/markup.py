@@ -29,13 +29,20 @@ def plain(value: object, limit: int) -> str:
     >>> plain("two\n\tlines \u202e", 20)
     'two lines'
     """
-    text = value if isinstance(value, str) else str(value)
+    text = str.__str__(value) if isinstance(value, str) else _text(value)
     cut = text[: 4 * limit]
     line = UNPRINTABLE.sub(" ", UNSEEN.sub("", SURROGATE.sub("\ufffd", cut))).strip()
     if len(line) <= limit and len(cut) == len(text):
         return line
     head, _, last = line[: limit - 1].rpartition(" ")
     return (head if head and len(last) < LONGEST_PART else line[: limit - 1]).rstrip() + "…"
+
+
+def _text(value: object) -> str:
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001 - a foreign __str__ may do anything, and a label has to stand there
+        return type(value).__name__
 
 
 def escaped(line: str) -> str:

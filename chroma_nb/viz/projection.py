@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 
+from chroma_nb.brief import inert_line, short
 from chroma_nb.errors import InvalidArgumentError, InvalidTypeError, did_you_mean
+from chroma_nb.scalars import unwrapped
 from chroma_nb.viz.pca import principal_components
 from chroma_nb.viz.progress import Progress
 from chroma_nb.viz.umap_layout import FEWEST_ROWS, umap_layout
@@ -213,10 +215,10 @@ def finite_table(embeddings: npt.ArrayLike) -> npt.NDArray[np.float32]:
 
 def _choice(name: str, value: object, known: Iterable[str]) -> str:
     words = list(known)
-    if isinstance(value, str) and value in words:
-        return value
+    if isinstance(value, str) and str.__str__(value) in words:
+        return str.__str__(value)
     hint = did_you_mean(value, words) if isinstance(value, str) else ""
-    message = f"{name}: got {value!r}, expected one of {', '.join(map(repr, words))}.{hint}"
+    message = f"{name}: got {short(value)}, expected one of {', '.join(map(repr, words))}.{hint}"
     raise InvalidArgumentError(message)
 
 
@@ -228,25 +230,25 @@ def _known_option(name: str, method: Method) -> None:
         message = f"{name}: an option of {owners[0]!r}, not of {method!r}. Leave it out, or use method={owners[0]!r}."
         raise InvalidArgumentError(message)
     known = OPTIONS[method]
-    message = f"{name}: unknown option of {method!r}, which takes {', '.join(known)}.{did_you_mean(name, known)}"
+    message = f"{inert_line(name)}: unknown option of {method!r}, which takes {', '.join(known)}.{did_you_mean(name, known)}"
     raise InvalidArgumentError(message)
 
 
 def _integer(name: str, value: object, low: int, high: int | None = None) -> int:
     expected = f"an integer from {low} to {high}" if high is not None else f"an integer of at least {low}"
     try:
-        number = operator.index(cast("int", value))
+        number = operator.index(cast("int", unwrapped(value)))
     except TypeError:
-        message = f"{name}: got {value!r}, expected {expected}."
+        message = f"{name}: got {short(value)}, expected {expected}."
         raise InvalidTypeError(message) from None
     if isinstance(value, bool | np.bool_) or number < low or (high is not None and number > high):
-        message = f"{name}: got {value!r}, expected {expected}."
+        message = f"{name}: got {short(value)}, expected {expected}."
         raise InvalidArgumentError(message)
     return number
 
 
 def _fraction(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating) or not 0 <= value <= 1:
-        message = f"{name}: got {value!r}, expected a number from 0 to 1."
+        message = f"{name}: got {short(value)}, expected a number from 0 to 1."
         raise InvalidArgumentError(message)
     return float(value)

@@ -20,9 +20,11 @@ import ipywidgets
 import traitlets
 
 from chroma_nb import filters, html
+from chroma_nb.brief import shown
 from chroma_nb.errors import ChromaError, InvalidArgumentError
 from chroma_nb.filters import EVERYTHING
 from chroma_nb.results import Summary
+from chroma_nb.uncopied import Uncopied
 from chroma_nb.widgets import question as asking
 from chroma_nb.widgets.answering import Source, answer, matches, vectors_of
 from chroma_nb.widgets.builder_front import BuilderFront
@@ -56,7 +58,7 @@ class Asked:
     results: int
 
 
-class QueryBuilder(Together, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no annotations
+class QueryBuilder(Uncopied, Together, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no annotations
     """A question to a collection that is built by hand, and its answer. Made by ``collection.builder()``.
 
     Every trait can be set, where it says so, and observed. Setting one changes what the page shows; nonsense is refused as by `query`.
@@ -190,8 +192,8 @@ class QueryBuilder(Together, ipywidgets.VBox):  # type: ignore[misc]  # ipywidge
         InvalidArgumentError
             The language cannot say it.
         """
-        if language not in LANGUAGES:
-            raise InvalidArgumentError(f"language: expected one of {', '.join(LANGUAGES)}, got {str(language)[:60]!r}")
+        if not isinstance(language, str) or language not in LANGUAGES:
+            raise InvalidArgumentError(f"language: expected one of {', '.join(LANGUAGES)}, got {shown(language)}")
         request, connection = self._request(*self._snapshot()), self._source.connection()
         if needs_vectors(language, request, connection):
             request = replace(request, vectors=vectors_of(self._source, request))

@@ -16,7 +16,9 @@ import anywidget
 import numpy as np
 from numpy.typing import NDArray
 
+from chroma_nb.brief import inert_line
 from chroma_nb.errors import ChromaError
+from chroma_nb.uncopied import Uncopied
 from chroma_nb.widgets import assets
 
 _LOG = logging.getLogger("chroma_nb.widgets")
@@ -56,12 +58,14 @@ class Packed:
 _SENT_AS = {"f8": np.float32, "i8": np.int32, "b1": np.uint8}
 
 
-class Talking(anywidget.AnyWidget):
+class Talking(Uncopied, anywidget.AnyWidget):
     """A widget whose page asks and is answered.
 
     Subclasses are declared with the name of their front end, ``class Map(Talking, front="map")``, whose sources are ``static/map.js`` and
     ``static/map.css``, and say in `_answers` what they can be asked.
     """
+
+    _instead = "show the same widget again, or make a new one of the same collection"
 
     def __init_subclass__(cls, *, front: str | None = None, **kwargs: Any) -> None:
         """Take the front end's sources."""
@@ -108,7 +112,7 @@ class Talking(anywidget.AnyWidget):
         except ChromaError as error:
             self.send({**to, "error": str(error)})
         except Exception as error:  # noqa: BLE001 - a page must get an answer whatever happens, and a callback's traceback has nowhere to go
-            _LOG.exception("widget %s: %s", type(self).__name__, message["ask"][:60])
+            _LOG.exception("widget %s: %s", type(self).__name__, inert_line(message["ask"][:60]))
             self.send({**to, "error": f"{type(error).__name__}: {error}"})
         else:
             self.send({**to, "content": content}, parts)

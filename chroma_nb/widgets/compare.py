@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chroma_nb.errors import InvalidArgumentError
+from chroma_nb.uncopied import Uncopied
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from chroma_nb.widgets.explorer import Explorer
 
 
-class Comparison:
+class Comparison(Uncopied):
     """Two maps whose selections follow each other by id; the right one is turned so that it lies like the left.
 
     Parameters

@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import traitlets
 
-from chroma_nb.errors import InvalidArgumentError
+from chroma_nb.brief import shown
+from chroma_nb.errors import InvalidArgumentError, InvalidTypeError
+from chroma_nb.records import check_key
 from chroma_nb.widgets import coloring, exporting
 from chroma_nb.widgets.mapmaking import Clusters, MapMaker, Wish
 from chroma_nb.widgets.page import Page
 from chroma_nb.widgets.points import Points, ids_in
+from chroma_nb.widgets.question import whole
 from chroma_nb.widgets.selecting import Selecting
 
 if TYPE_CHECKING:
@@ -74,6 +77,8 @@ class Explorer(Selecting):
     ) -> None:
         super().__init__()
         self._collection = collection
+        if options is not None and not isinstance(options, Mapping):
+            raise InvalidTypeError(f"options: expected a dict such as {{'n_neighbors': 30}}, got {shown(options)}")
         self._wish = Wish(method, n_components, seed, dict(options or {}))
         self._points = Points.none(collection, n_components)
         self._clusters: Clusters | None = None
@@ -83,7 +88,7 @@ class Explorer(Selecting):
         self.description = collection.describe()
         self._color = coloring.checked(color, self._keys)
         self._size = coloring.NONE if size is None else coloring.checked(size, self._keys)
-        self._page = Page(self, where, where_document, n_results=n_results, labels=labels, images=images, height=height)
+        self._page = Page(self, where, where_document, n_results=n_results, labels=labels, images=images, height=whole(height, "height"))
         self._maker = MapMaker(collection, self)
         given = None if coordinates is None else Points.given(collection, coordinates)
         self._maker.make(self._wish, given=given, seconds=_FIRST_PLACES)
@@ -222,6 +227,7 @@ class Explorer(Selecting):
         ids : str, sequence of str, or data frame, optional
             Other records than the selected ones.
         """
+        key = check_key(key, "key")
         names = list(self.selected_ids) if ids is None else ids_in(ids)
         for start in range(0, len(names), _WRITTEN_AT_ONCE):
             part = names[start : start + _WRITTEN_AT_ONCE]
@@ -410,7 +416,7 @@ class Explorer(Selecting):
 
     def to_html(self, path: str | Path) -> Path:
         """Write the map to one HTML file that needs nothing else, no network either; return the path."""
-        return exporting.to_html(self, Path(path))
+        return exporting.to_html(self, path)
 
     def png(self) -> bytes:
         """Return a picture of the whole map as it is coloured now, with the selection, as PNG."""
@@ -418,15 +424,22 @@ class Explorer(Selecting):
 
     def to_png(self, path: str | Path) -> Path:
         """Write the map, selection and all, as an image; return the path."""
-        return exporting.to_png(self, Path(path))
+        return exporting.to_png(self, path)
 
-    def to_csv(self, path: str | Path) -> Path:
-        """Write the selected records (all, if none are selected) as CSV; return the path."""
-        return exporting.to_csv(self, Path(path))
+    def to_csv(self, path: str | Path, *, formulas: bool = False) -> Path:
+        """Write the selected records (all, if none are selected) as CSV; return the path.
+
+        Parameters
+        ----------
+        formulas
+            Write every text as it is. By default one that a spreadsheet would run as a formula (it begins with ``= + - @``, a tab or a line
+            break) gets an apostrophe in front, also in ids and in the names of columns; numbers stay numbers.
+        """
+        return exporting.to_csv(self, path, formulas=formulas)
 
     def to_parquet(self, path: str | Path) -> Path:
         """Write the selected records (all, if none are selected) as Parquet; return the path."""
-        return exporting.to_parquet(self, Path(path))
+        return exporting.to_parquet(self, path)
 
     def save(self, kind: FileKind) -> Path:
         """Write the selection, or the map, to a file named after the collection in the current folder; return the path."""

@@ -5,7 +5,9 @@ A file is written under a temporary name and moved into place, so that a full di
 
 from __future__ import annotations
 
+import functools
 import itertools
+import os
 import re
 import secrets
 from collections.abc import Callable
@@ -14,8 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chroma_nb.errors import InvalidArgumentError
+from chroma_nb.brief import short, shown
+from chroma_nb.errors import InvalidArgumentError, InvalidTypeError
 from chroma_nb.optional import need
+from chroma_nb.scalars import unwrapped
+from chroma_nb.widgets import spreadsheet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,25 +58,25 @@ def figure(explorer: Explorer) -> go.Figure:
     return viz.scatter(frame, dimensions=points.places.shape[1], color=values, title=title)
 
 
-def to_html(explorer: Explorer, path: Path) -> Path:
+def to_html(explorer: Explorer, path: str | Path) -> Path:
     """Write the figure with Plotly's code in it."""
     text: str = figure(explorer).to_html(include_plotlyjs=True, full_html=True)
     return _written(path, lambda place: place.write_text(text, encoding="utf-8"))
 
 
-def to_png(explorer: Explorer, path: Path) -> Path:
+def to_png(explorer: Explorer, path: str | Path) -> Path:
     """Write the picture that also stands in for the map where no widget can be."""
     image = explorer.png()
     return _written(path, lambda place: place.write_bytes(image))
 
 
-def to_csv(explorer: Explorer, path: Path) -> Path:
-    """Write records with their index, in UTF-8."""
+def to_csv(explorer: Explorer, path: str | Path, *, formulas: bool = False) -> Path:
+    """Write records with their index, in UTF-8; without `formulas` nothing in them is one to a spreadsheet."""
     frame = _chosen(explorer)
-    return _written(path, frame.to_csv)
+    return _written(path, frame.to_csv if formulas else functools.partial(spreadsheet.write, frame))
 
 
-def to_parquet(explorer: Explorer, path: Path) -> Path:
+def to_parquet(explorer: Explorer, path: str | Path) -> Path:
     """Write records with their index and types."""
     need("pyarrow", "writing Parquet")
     frame = _chosen(explorer)
@@ -81,8 +86,8 @@ def to_parquet(explorer: Explorer, path: Path) -> Path:
 def saved(explorer: Explorer, kind: str) -> Path:
     """Write one of the kinds of files into the current folder, under a name that is not taken."""
     writers = {"csv": to_csv, "parquet": to_parquet, "html": to_html, "png": to_png}
-    if kind not in writers:
-        raise InvalidArgumentError(f"kind: expected one of {', '.join(writers)}, got {kind!r}")
+    if not isinstance(kind, str) or kind not in writers:
+        raise InvalidArgumentError(f"kind: expected one of {', '.join(writers)}, got {short(kind)}")
     what = "map" if kind in ("html", "png") else "selection" if explorer.selected_ids else "records"
     stem = re.sub(r"[^\w.-]+", "_", explorer.collection.name)[:_NAME_LENGTH]
     names = (f"{stem}-{what}{f'-{number}' if number else ''}.{kind}" for number in itertools.count())
@@ -93,9 +98,12 @@ def _chosen(explorer: Explorer) -> pd.DataFrame:
     return explorer.selection if explorer.selected_ids else explorer.collection.get()
 
 
-def _written(path: Path, write: Callable[[Path], Any]) -> Path:
+def _written(path: str | Path, write: Callable[[Path], Any]) -> Path:
     """Write a file whole or not at all."""
-    target = path.expanduser()
+    plain = unwrapped(path)
+    if not isinstance(plain, (str, os.PathLike)) or "\0" in str(plain):
+        raise InvalidTypeError(f"path: expected the path of a file, got {shown(path)}")
+    target = Path(plain).expanduser()
     place = target.with_name(f".{secrets.token_hex(4)}-{target.name}")
     try:
         try:

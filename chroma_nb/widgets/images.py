@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 from urllib.request import url2pathname
 
+from chroma_nb.brief import said
 from chroma_nb.errors import ChromaError, InvalidArgumentError
 from chroma_nb.scalars import is_absent
 
@@ -100,7 +101,7 @@ def image_of(record: Record, source: ImageSource = None) -> tuple[bytes, str] | 
         try:
             found = source(record)
         except Exception as error:
-            raise InvalidArgumentError(f"the function for pictures failed with {type(error).__name__}: {str(error)[:200]}") from error
+            raise InvalidArgumentError(f"the function for pictures failed with {said(error)}") from error
     data = _bytes_of(found)
     return None if data is None else _small(data)
 

@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chroma_nb.brief import short
 from chroma_nb.errors import InvalidArgumentError, InvalidTypeError
+from chroma_nb.records import numbers_of
+from chroma_nb.scalars import plain_text, sequence_of
 from chroma_nb.widgets.map_cloud import Rows
 
 if TYPE_CHECKING:
@@ -82,7 +85,11 @@ class Points:
             if not len(known) and len(ids):
                 raise InvalidArgumentError("coordinates: none of the frame's index is an id of the collection; index it by id")
             return cls(collection, coordinates.loc[known])
-        table = np.asarray(coordinates, dtype=np.float32)
+        given = numbers_of(coordinates, "coordinates")
+        if given.dtype.kind not in "iuf":
+            raise InvalidTypeError(f"coordinates: expected numbers, got values of type {short(str(given.dtype))}")
+        with np.errstate(over="ignore", invalid="ignore"):
+            table = given.astype(np.float32)
         if table.ndim != 2 or table.shape[0] != len(ids) or table.shape[1] not in (2, 3):
             raise InvalidArgumentError(
                 f"coordinates: got shape {table.shape}, expected ({len(ids)}, 2 or 3), one row per record in collection order"
@@ -199,19 +206,14 @@ def ids_in(given: Any) -> list[str]:
     >>> ids_in("a"), ids_in(["a", "b"])
     (['a'], ['a', 'b'])
     """
+    kind = type(given)
     if isinstance(given, str):
-        return [given]
-    if hasattr(given, "columns") and "id" in given.columns:
+        return [str.__str__(given)]
+    if hasattr(kind, "columns") and "id" in given.columns:
         given = given["id"]
-    elif hasattr(given, "index") and hasattr(given, "iloc"):
+    elif hasattr(kind, "index") and hasattr(kind, "iloc"):
         given = given.index
-    if not isinstance(given, Iterable):
-        raise InvalidTypeError(f"ids: expected a text, texts or a data frame, got {type(given).__name__}")
-    names = list(given)
-    for name in names:
-        if not isinstance(name, str):
-            raise InvalidTypeError(f"ids: expected texts, got {type(name).__name__}")
-    return names
+    return [plain_text(name, f"ids[{i}]") for i, name in enumerate(sequence_of(given, "ids", "a text, texts or a data frame"))]
 
 
 def _nothing(frame: pd.DataFrame) -> pd.Series[Any]:

@@ -5,15 +5,16 @@ Frozen values, read from what users pass in Python and from what a page sends, c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, TypeAlias, get_args
 
+from chroma_nb.brief import quoted, shown
 from chroma_nb.errors import InvalidArgumentError, InvalidTypeError, did_you_mean
 from chroma_nb.filters import EVERYTHING, Everything, Filter, describe
 from chroma_nb.records import Vectors, parse_ids, parse_vectors
 from chroma_nb.results import Field
-from chroma_nb.scalars import INT_MAX, check_text
+from chroma_nb.scalars import INT_MAX, check_text, plain_text, sequence_of, unwrapped
 from chroma_nb.widgets.literals import value_in
 from chroma_nb.widgets.request import Request
 from chroma_nb.widgets.rows import Group, from_json, to_json
@@ -166,8 +167,7 @@ def compared_with(query: Any, like: Any) -> dict[str, Any]:
     if query is not None and like is not None:
         raise InvalidArgumentError("like: give query or like, one of them")
     if like is not None:
-        names = [like] if isinstance(like, str) else list(like) if isinstance(like, Iterable) else like
-        return {**nothing, "by": "like", "like": tuple(parse_ids(names, "like", unique=False))}
+        return {**nothing, "by": "like", "like": tuple(parse_ids(like, "like", unique=False))}
     if query is None:
         return nothing
     if isinstance(query, str) or (isinstance(query, Sequence) and query and all(isinstance(each, str) for each in query)):
@@ -186,9 +186,10 @@ def whole(value: object, name: str) -> int:
     InvalidTypeError
         It is none.
     """
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= INT_MAX:
-        raise InvalidTypeError(f"{name}: expected an integer of at least 1, got {type(value).__name__} {str(value)[:60]!r}")
-    return value
+    plain = unwrapped(value)
+    if isinstance(plain, bool) or not isinstance(plain, int) or not 1 <= plain <= INT_MAX:
+        raise InvalidTypeError(f"{name}: expected an integer of at least 1, got {shown(value)}")
+    return plain
 
 
 def included(names: object) -> tuple[str, ...]:
@@ -199,13 +200,12 @@ def included(names: object) -> tuple[str, ...]:
     InvalidArgumentError
         There is no such column.
     """
-    if isinstance(names, str) or not isinstance(names, Iterable):
-        raise InvalidTypeError(f"include: expected a list such as ['documents'], got {type(names).__name__} {str(names)[:60]!r}")
-    wanted = list(names)
+    given = sequence_of(names, "include", "a list such as ['documents']")
+    wanted = [plain_text(name, f"include[{i}]") for i, name in enumerate(given)]
     for name in wanted:
         if name not in INCLUDES:
             raise InvalidArgumentError(
-                f"include: unknown field {str(name)[:60]!r}; expected any of {', '.join(INCLUDES)}.{did_you_mean(str(name), INCLUDES)}"
+                f"include: unknown field {quoted(name)}; expected any of {', '.join(INCLUDES)}.{did_you_mean(name, INCLUDES)}"
             )
     return tuple(name for name in INCLUDES if name in wanted)
 

@@ -13,6 +13,7 @@ import numpy as np
 import traitlets
 
 from chroma_nb.errors import InvalidArgumentError
+from chroma_nb.uncopied import Uncopied
 from chroma_nb.widgets.page import Page
 from chroma_nb.widgets.points import Points, Rows
 from chroma_nb.widgets.table import Mode
@@ -24,7 +25,7 @@ _REMEMBERED = 20
 """Selections that one can go back to."""
 
 
-class Selecting(traitlets.HasTraits):
+class Selecting(Uncopied, traitlets.HasTraits):
     """The selection of an explorer, which brings the collection, the points and the page.
 
     Attributes
@@ -32,6 +33,8 @@ class Selecting(traitlets.HasTraits):
     selected_ids : tuple of str
         Ids of the selected records, in map order. Setting it selects.
     """
+
+    _instead = "show the same explorer again, or make a new one with collection.explore(...)"
 
     selected_ids = traitlets.Tuple()
 

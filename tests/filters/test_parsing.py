@@ -270,7 +270,7 @@ HOSTILE: dict[str, Callable[[], object]] = {
     "value contains itself": _cyclic_value,
     "shares its parts": lambda: _nested(100, lambda node: {"$and": [node, node]}),
     "operand shares its parts": lambda: {"a": {"$eq": _nested(100, lambda node: [node, node])}},
-    "too many values": lambda: {"a": {"$in": range(10**12)}},
+    "too many values": lambda: {"a": {"$in": range(MAX_VALUES + 1)}},
     "values that are shared": lambda: {"$and": [{"a": {"$in": list(range(MAX_VALUES // 3))}}] * 4},
     "too many clauses": lambda: {"$or": [{"a": i} for i in range(MAX_CLAUSES)]},
 }

@@ -28,7 +28,7 @@ COLUMN = st.one_of(
 )
 KEY = st.one_of(
     st.sampled_from([*OURS, "metadata.id", "metadata.metadata.id", "metadata.x", "x", "year"]),
-    TEXT.filter(lambda text: text and text != "chroma:document"),
+    TEXT.filter(lambda text: text and text[0] not in "$#" and text != "chroma:document"),
 )
 
 

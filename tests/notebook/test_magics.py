@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import atexit
 import builtins
+import contextlib
+import sqlite3
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -284,6 +286,15 @@ class TestCompletion:
         assert notebook.complete("%chroma peek oth") == ["other"]
         assert "docs" in notebook.complete("%%chroma query --in d")
         assert "docs" not in notebook.complete("%chroma query d")
+
+    def test_a_name_that_commands_the_terminal_is_not_offered(self, notebook: Notebook, tmp_path: Path) -> None:
+        (records,) = (tmp_path / "store").glob("*.sqlite3")
+        with contextlib.closing(sqlite3.connect(records)) as connection, connection:
+            connection.execute("UPDATE collection SET name = 'oth' || char(27) || '[31m' WHERE name = 'other'")
+        notebook.run("import chroma_nb; client = chroma_nb.PersistentClient('store')")
+        assert notebook.complete("%chroma peek oth") == []
+        assert notebook.complete("%chroma peek doc") == ["docs"]
+        assert "\x1b" not in notebook.fail("%chroma describe nothing")
 
 
 @given(st.text())

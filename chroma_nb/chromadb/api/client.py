@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from typing_extensions import Self
 
 from chroma_nb import dialect, embedding, ops
+from chroma_nb.brief import shown
 from chroma_nb.chromadb.api.models.AsyncCollection import AsyncCollection
 from chroma_nb.chromadb.api.models.Collection import Collection
 from chroma_nb.chromadb.errors import InvalidUUIDError, as_chroma
@@ -22,6 +23,7 @@ from chroma_nb.client.verb import Async, Steps, Sync, ask, verb
 from chroma_nb.dialect import Dialect
 from chroma_nb.errors import EmbeddingFunctionConflictError, InvalidArgumentError, InvalidTypeError
 from chroma_nb.results import CollectionInfo
+from chroma_nb.scalars import plain_text, unwrapped
 from chroma_nb.spaces import SPACES
 
 if TYPE_CHECKING:
@@ -166,9 +168,9 @@ class ClientVerbs(SharedClientVerbs):
         _not_offered(data_loader=data_loader)
         _check_signature(embedding_function)
         try:
-            identifier = str(uuid.UUID(str(id)))
-        except ValueError as error:
-            raise InvalidUUIDError(f"id: expected a UUID, got {str(id)[:60]!r}; collection.id is one") from error
+            identifier = str(id if isinstance(id, uuid.UUID) else uuid.UUID(plain_text(id, "id")))
+        except ValueError:
+            raise InvalidUUIDError(f"id: expected a UUID, got {shown(id)}; collection.id is one") from None
         info = yield from ask(ops.GetCollectionById(identifier))
         found = self._made(info, self._function_of(info, embedding_function))
         return found
@@ -298,6 +300,8 @@ def _with_space_of(function: Any, configuration: dict[str, Any]) -> dict[str, An
     chosen = getattr(function, "default_space", None)
     if isinstance(function, embedding.DefaultEmbeddingFunction) or not callable(chosen):
         return configuration
-    space = chosen()
+    space = unwrapped(chosen())
+    if not isinstance(space, str) or space not in SPACES:
+        return configuration
     section = "hnsw" if configuration.get("spann") is None else "spann"
-    return {**configuration, section: {**(configuration.get(section) or {}), "space": space}} if space in SPACES else configuration
+    return {**configuration, section: {**(configuration.get(section) or {}), "space": space}}

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
 from chroma_nb import dialect
+from chroma_nb.brief import inert_line
 from chroma_nb.chromadb.api.types import DeleteResult, GetResult, Include, QueryResult, ReadLevel, Where, WhereDocument
 from chroma_nb.client import arguments
 from chroma_nb.client.shared import CollectionIdentity
@@ -212,7 +213,7 @@ class CollectionVerbs(CollectionIdentity):
 
     def __repr__(self) -> str:
         """Return the name, as Chroma does."""
-        return f"Collection(name={self._info.name})"
+        return f"Collection(name={inert_line(self._info.name)})"
 
     def __eq__(self, other: object) -> bool:
         """Tell whether both are the same collection in the same state."""

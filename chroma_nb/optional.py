@@ -7,6 +7,7 @@ missing package is an error that names the feature and the command that cures it
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import Any
 
 from chroma_nb.errors import MissingExtraError
@@ -56,3 +57,14 @@ def need(module: str, feature: str) -> Any:
         target = "chroma-nb" if extra == "core" else f"chroma-nb[{extra}]"
         message = f"{feature} needs the package {package!r}, which is not installed. Run: pip install '{target}'"
         raise MissingExtraError(message) from error
+
+
+def loaded(module: str, name: str) -> Any:
+    """Return what a module that somebody has imported calls `name`; None when nobody has, or another thread is just about to.
+
+    Examples
+    --------
+    >>> loaded("sys", "maxsize") > 0, loaded("no_such_module", "x")
+    (True, None)
+    """
+    return getattr(sys.modules.get(module), name, None)

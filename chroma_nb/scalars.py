@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -22,6 +21,7 @@ import numpy as np
 
 from chroma_nb.brief import said, shown
 from chroma_nb.errors import ChromaError, InvalidArgumentError, InvalidTypeError
+from chroma_nb.optional import loaded
 
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 _EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - instants without a zone are a kind of their own
@@ -120,14 +120,13 @@ def is_absent(value: object) -> bool:
         return math.isnan(value)
     if isinstance(value, np.generic):
         return (isinstance(value, np.floating) and bool(np.isnan(value))) or (isinstance(value, np.datetime64) and bool(np.isnat(value)))
-    pandas = sys.modules.get("pandas")
-    return pandas is not None and (value is pandas.NA or value is pandas.NaT)
+    return value is loaded("pandas", "NA") or value is loaded("pandas", "NaT")
 
 
 def check_unmasked(value: object, place: str) -> None:
     """Refuse a masked array of numpy in which something is masked: what stands behind the mask is not data."""
-    masked = sys.modules.get("numpy.ma")
-    if masked is not None and isinstance(value, masked.MaskedArray) and value.dtype.names is None and masked.is_masked(value):
+    masked = loaded("numpy.ma", "MaskedArray")
+    if masked is not None and isinstance(value, masked) and value.dtype.names is None and np.ma.is_masked(value):
         raise InvalidArgumentError(f"{place}: has masked values; put values in their place with .filled(...), or leave such records out")
 
 

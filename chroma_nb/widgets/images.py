@@ -11,7 +11,6 @@ import dataclasses
 import io
 import re
 import stat
-import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +20,7 @@ from urllib.request import url2pathname
 
 from chroma_nb.brief import said
 from chroma_nb.errors import ChromaError, InvalidArgumentError
+from chroma_nb.optional import loaded
 from chroma_nb.scalars import is_absent
 
 if TYPE_CHECKING:
@@ -119,8 +119,8 @@ def _bytes_of(found: object) -> bytes | None:
         return _file(str(found))
     if isinstance(found, str):
         return _text_bytes(found)
-    pil = sys.modules.get("PIL.Image")
-    if pil is not None and isinstance(found, pil.Image):
+    picture = loaded("PIL.Image", "Image")
+    if picture is not None and isinstance(found, picture):
         return _encoded(found)
     raise InvalidArgumentError(f"expected a path, a data URI, bytes or a PIL image, got {type(found).__name__}")
 

@@ -75,6 +75,13 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--read-only", action="store_true", help="refuse every write")
     trust = "use columns and graphs saved in a folder of another user's, instead of making them anew"
     run.add_argument("--trust-caches", action="store_true", default=None, help=trust)
+    run.add_argument(
+        "--time-limit",
+        metavar="SECONDS",
+        type=float,
+        default=60.0,
+        help="time that the work on one request may take; 0 for no limit (default: %(default)g)",
+    )
     origin = "web pages that may call, such as http://localhost:5173; may be repeated"
     run.add_argument("--allow-origin", metavar="ORIGIN", action="append", default=[], help=origin)
     name = "another name under which clients reach the server; may be repeated"
@@ -88,16 +95,17 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(asked: argparse.Namespace) -> int:
-    from chroma_nb.http.call import Service
+    from chroma_nb.http.call import Limits, Service
     from chroma_nb.http.server import is_loopback, start
 
+    limits = Limits(seconds=asked.time_limit or None)
     logging.basicConfig(level=logging.WARNING, format="chroma-nb: %(message)s")
     with _signals() as stopped:
         engine = _opened(Path(asked.path), allow_reset=asked.allow_reset, read_only=asked.read_only, trust_caches=asked.trust_caches)
         try:
             file = _token_file(asked, engine, near=is_loopback(asked.host))
             server = start(
-                Service(engine.execute, allow_reset=asked.allow_reset, read_only=asked.read_only),
+                Service(engine.execute, allow_reset=asked.allow_reset, read_only=asked.read_only, limits=limits),
                 token=None if file is None else _token(file),
                 host=asked.host,
                 port=asked.port,

@@ -40,6 +40,7 @@ class _Serving:
     token: str | None = field(repr=False)
     allow_reset: bool
     read_only: bool
+    time_limit: float | None
 
 
 _turn = threading.RLock()  # dropping a client in the middle of this module may come back to it
@@ -333,6 +334,7 @@ def serve(
     token: str | None = "",
     allow_reset: bool = False,
     read_only: bool = False,
+    time_limit: float | None = 60.0,
 ) -> Server:
     """Serve a store over HTTP from a thread of this process, so that any Chroma client reaches the same live data.
 
@@ -355,6 +357,9 @@ def serve(
         Whether clients may delete everything at once.
     read_only : bool
         Refuse writes.
+    time_limit : float, optional
+        Seconds that the work on one request may take; a longer one is broken off, and what it wrote undone. None for no limit. Building an
+        index and forking a collection have none.
 
     Returns
     -------
@@ -365,7 +370,7 @@ def serve(
     Raises
     ------
     InvalidArgumentError
-        It cannot listen there.
+        It cannot listen there, or the time limit is none.
     StoreError
         It did not start, or could not be announced to Jupyter.
 
@@ -375,16 +380,17 @@ def serve(
     ...     client.count_collections() >= 0
     True
     """
-    from chroma_nb.http.call import Service
+    from chroma_nb.http.call import Limits, Service
     from chroma_nb.http.server import start
     from chroma_nb.publishing import find_way, publish
 
+    limits = Limits(seconds=time_limit)
     release: Callable[[], None] | None = None
     made: Server | None = None
     try:
         with stopping.held_back(), stopping.taking(_serving_turn):
             engine, release = _engine_of(client)
-            key = _Serving(engine.place, host, port, token, allow_reset, read_only)
+            key = _Serving(engine.place, host, port, token, allow_reset, read_only, time_limit)
             _make_room(key)
             way = find_way()
             found = _servers.get(key)
@@ -392,7 +398,7 @@ def serve(
                 publish(way, found, engine.folder, read_only=read_only)
                 release()
                 return found
-            service = Service(engine.execute, allow_reset=allow_reset, read_only=read_only)
+            service = Service(engine.execute, allow_reset=allow_reset, read_only=read_only, limits=limits)
             unix = way.socket() if host is None and port is None and token == "" else None
             made = start(service, token=token, host="127.0.0.1" if host is None else host, port=port or 0, unix=unix)
             publish(way, made, engine.folder, read_only=read_only)

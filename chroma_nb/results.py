@@ -97,6 +97,17 @@ class GetResult:
             None if self.uris is None else self.uris[part],
         )
 
+    def taken(self, places: NDArray[np.integer[Any]]) -> GetResult:
+        """Return the records at `places`, in that order and as often; texts and metadata are shared, not copied."""
+        chosen = places.tolist()
+        return GetResult(
+            [self.ids[i] for i in chosen],
+            None if self.embeddings is None else self.embeddings[places],
+            None if self.documents is None else [self.documents[i] for i in chosen],
+            None if self.metadatas is None else [self.metadatas[i] for i in chosen],
+            None if self.uris is None else [self.uris[i] for i in chosen],
+        )
+
     def to_dict(self, include: Sequence[str]) -> dict[str, Any]:
         """Return Chroma's dict: a key per column, None where not asked for, ``included`` echoing `include`."""
         return {

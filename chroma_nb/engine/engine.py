@@ -343,7 +343,8 @@ class Engine:
             search = self._search(connection, entry, current, op)
             hits = search.run()
             positions = np.concatenate([positions for positions, _ in hits])
-            records = reading.fetch(connection, entry, current.rows[positions], op.include)
+            fetch = reading.fetch_repeated if len(hits) > 1 else reading.fetch
+            records = fetch(connection, entry, current.rows[positions], op.include)
             distances = np.concatenate([distances for _, distances in hits]) if "distances" in op.include else None
             return QueryResult(records, [len(positions) for positions, _ in hits], distances)
 

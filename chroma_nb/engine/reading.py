@@ -160,6 +160,12 @@ def fetch(connection: sqlite3.Connection, entry: Entry, rows: Rows, include: Inc
     )
 
 
+def fetch_repeated(connection: sqlite3.Connection, entry: Entry, rows: Rows, include: Include) -> GetResult:
+    """Return the records at `rows` as `fetch` does, but read, and hold in memory, each of them once however often it comes."""
+    distinct, places = np.unique(rows, return_inverse=True)
+    return fetch(connection, entry, distinct, include).taken(places)
+
+
 def _first_damaged(rows: Sequence[tuple[Any, ...]]) -> str:
     odd = (row[1] for row in rows if not is_sound(*row[1:6]) or (len(row) > 6 and not is_sound_document(*row[6:])))
     return named(next(odd, rows[0][1]))

@@ -1,31 +1,37 @@
 """The API as an ASGI application: what stands between a socket and `chroma_nb.http.serving.answer`.
 
-Lives here: who is let in (host, origin, token), what a request may bring (content type, size, time), and how a reply leaves
-(compressed, in pieces). Must not live here: what a request means. The work itself runs in a few threads, so that the loop always
-answers. Called by the server's connections.
+Lives here: who is let in (host, origin, token), what a request may bring (content type, size, time), and what
+happens to it then: read (`chroma_nb.http.receiving`), carried out in a thread when it is its turn (`chroma_nb.http.lanes`), replied to
+(`chroma_nb.http.sending`). Must not live here: what a request means. Called by the server's connections.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import gzip
 import hmac
 import logging
 import re
 import secrets
 import sys
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from email.utils import formatdate
+from functools import partial
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
+from chroma_nb import stopping
 from chroma_nb.errors import InvalidArgumentError
+from chroma_nb.http.bodies import weight
+from chroma_nb.http.budget import Budget
 from chroma_nb.http.call import Service
-from chroma_nb.http.message import SERVER_HEADER, Reply, Request
+from chroma_nb.http.lanes import LANE_OF, BusyError, Lane, LaneName, StoppingError
+from chroma_nb.http.message import SERVER_HEADER, Reply, Request, parse_query
 from chroma_nb.http.openapi import document, page
+from chroma_nb.http.receiving import Body, BodyTooLargeError, BodyTooSlowError, GoneError, NoRoomError
+from chroma_nb.http.routes import resolve
+from chroma_nb.http.sending import LeftError, compressed, sent
 from chroma_nb.http.serving import answer, refusal
 
 _LOG = logging.getLogger("chroma_nb.http")
@@ -43,16 +49,14 @@ _OPEN: Final = frozenset(
     }
 )
 """Paths that tell no more than that a server is there and what it can do: answered without a token, as Chroma's servers did."""
-_CHUNK = 1 << 16
-_TURN = 1 << 20
-_COMPRESSED_FROM = 1 << 12
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\s:/?#@\[\]\\]+)(:[0-9]{1,5})?")
 _ADDRESS = re.compile(r"\[[0-9a-f:.]+\]|[0-9]{1,3}(\.[0-9]{1,3}){3}")
 _TOKEN = re.compile(r"[!-~]+")
-_SLOWEST = 1 << 17
-_DRAINED = 5.0
-_STALL = 0.3
+_HEADERS = 100
+_WRITERS = 2
+_LOAD = 2 << 30
+"""Bytes that the bodies in one lane may become while they are carried out; most become a small part of what is reckoned with."""
 _SWITCH = 0.0005
 ADDRESSES: Final = "addresses"
 """Among `Gate.hosts`: every ``Host`` that is an IP address. A web page's name can be pointed at this machine, an address cannot."""
@@ -75,6 +79,10 @@ class Gate:
         Largest body in bytes; bodies that arrive at one time may take four times as much.
     seconds
         Longest time for a body to arrive, plus one second for every 128 KiB of it.
+    waiting
+        Requests that may wait while others are carried out; light ones do not wait for heavy ones.
+    unread
+        Bytes of replies that may lie unread by slow clients; beyond it those who take nothing for two seconds are cut off.
     compress
         Compress large replies to clients on this machine too, not only to others.
 
@@ -89,6 +97,8 @@ class Gate:
     origins: tuple[str, ...] = ()
     body: int = 256 << 20
     seconds: float = 60.0
+    waiting: int = 256
+    unread: int = 64 << 20
     compress: bool = False
 
     def __post_init__(self) -> None:
@@ -107,10 +117,6 @@ class TurnedAwayError(Exception):
         self.reply = refusal(status, {"error": code, "message": message}, headers)
 
 
-class _GoneError(Exception):
-    """The client went away before its request was complete."""
-
-
 class App:
     """The ASGI application.
 
@@ -127,16 +133,29 @@ class App:
     def __init__(self, service: Service, gate: Gate, *, threads: int = 8) -> None:
         self._service = service
         self._gate = gate
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="chroma_nb request")
-        self._running: set[Future[Reply]] = set()
-        self._held = 0
+        self._lanes: dict[LaneName, Lane] = {
+            "instant": Lane("instant", 2, 512, load=_LOAD, unread=gate.unread // 4),
+            "light": Lane("light", threads, 512, load=_LOAD, unread=gate.unread // 4),
+            "heavy": Lane("request", threads, gate.waiting, load=_LOAD, unread=gate.unread),
+            "long": Lane("long", 2, gate.waiting, load=_LOAD, unread=gate.unread // 4),
+        }
+        self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="chroma_nb reply")
+        self._bodies = Budget(4 * gate.body)
+        self._finishing = False
         self._under_way = 0
         self._usual = sys.getswitchinterval()
 
+    def finish(self) -> None:
+        """Let work that is under way end, also when its client is cut off: the server stops, the client did not leave."""
+        self._finishing = True
+
     def close(self, seconds: float | None = None) -> bool:
         """Take no more requests, and wait until running ones have ended, at most `seconds`; tell whether they have."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        return not wait(list(self._running), seconds).not_done
+        running = [future for lane in self._lanes.values() for future in lane.running]
+        for lane in self._lanes.values():
+            lane.close()
+        self._writers.shutdown(wait=False, cancel_futures=True)
+        return not wait(running, seconds).not_done
 
     async def __call__(self, scope: Mapping[str, Any], receive: Any, send: Any) -> None:
         """Answer one request."""
@@ -165,31 +184,52 @@ class App:
 
     async def _answer(self, scope: Mapping[str, Any], receive: Any, send: Any) -> None:
         headers = _joined(scope["headers"])
-        body = _Body(receive, self._gate, headers)
+        client = _Client(scope)
+        # Every GET has its HEAD: the same headers without a body, which the connection leaves out.
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        lane = self._lane(method, _path(scope))
+        brought = self._bodies.hold(0, client.cut_off)
+        body = Body(receive, headers, self._gate.body, self._gate.seconds, brought, self._bodies)
         try:
-            reply = await self._answered(scope, headers, body)
+            reply = await self._answered(method, scope, headers, body, client, lane)
         except TurnedAwayError as turned_away:
             reply = turned_away.reply
             if reply.status != 408:
                 await body.drain()
-        except _GoneError:
+        except GoneError:
             return
         except Exception:  # noqa: BLE001 - logged; the client is told so much and no more
             _LOG.exception("unexpected error in %s %s", scope["method"], _path(scope)[:200])
             reply = _internal_error()
         finally:
-            self._held -= body.held
-        extra = {**reply.headers, **self._cors(headers.get("origin"))}
+            brought.release()
+        extra = self._cors(headers.get("origin"))
         if not body.is_complete:
             extra["connection"] = "close"
-        await _sent(send, Reply(reply.status, reply.body, extra))
+        unread = lane.hold(max(len(reply.body), reply.size), client.cut_off)
+        try:
+            await sent(send, reply, extra, unread, client.has_left, self._writers)
+        except LeftError:
+            await client.hang_up()
+        except Exception:  # noqa: BLE001 - logged
+            # Half of a reply is out: all that is left to say is that it does not end well.
+            _LOG.exception("unexpected error in the reply to %s %s", scope["method"], _path(scope)[:200])
+            await client.hang_up()
+        finally:
+            unread.release()
 
-    async def _answered(self, scope: Mapping[str, Any], headers: Mapping[str, str], body: _Body) -> Reply:
+    def _lane(self, method: str, path: str) -> Lane:
+        found = resolve(method, path)
+        return self._lanes["instant" if isinstance(found, set) else LANE_OF.get(found.route.name, "heavy")]
+
+    async def _answered(
+        self, method: str, scope: Mapping[str, Any], headers: Mapping[str, str], body: Body, client: _Client, lane: Lane
+    ) -> Reply:
         path = _path(scope)
-        # Every GET has its HEAD: the same headers without a body, which the connection leaves out.
-        method = "GET" if scope["method"] == "HEAD" else scope["method"]
         self._check_host(headers)
         self._check_origin(headers)
+        if len(scope["headers"]) > _HEADERS:
+            raise TurnedAwayError(431, "TooManyHeaders", f"{len(scope['headers'])} headers; this server reads {_HEADERS}")
         if method == "OPTIONS" and headers.get("origin") and "access-control-request-method" in headers:
             return self._preflight(headers)
         if path not in _OPEN:
@@ -200,27 +240,46 @@ class App:
             return Reply(200, document(secured=self._gate.token is not None), {"content-type": "application/json", **_PAGE})
         if method == "GET" and path in ("/docs", "/"):
             return Reply(200, page(), {"content-type": "text/html; charset=utf-8", **_PAGE})
-        query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True))
-        return await self._carried_out(Request(method, path, query, headers, content), compress=self._compresses(scope, headers))
-
-    async def _read(self, body: _Body) -> bytes:
-        parts: list[bytes] = []
-        while not body.is_complete:
-            part = await body.part()
-            parts.append(part)
-            self._held += len(part)
-            if self._held > 4 * self._gate.body:
-                raise TurnedAwayError(503, "Unavailable", "this server is reading too many large requests; try again later")
-        return b"".join(parts)
-
-    async def _carried_out(self, request: Request, *, compress: bool) -> Reply:
         try:
-            future = self._threads.submit(_worked, self._service, request, compress=compress)
-        except RuntimeError:
+            request = Request(method, path, parse_query(scope.get("query_string", b"")), headers, content)
+        except InvalidArgumentError as error:
+            raise TurnedAwayError(error.status, error.code, str(error)) from None
+        compress = self._compresses(scope, headers)
+        limit = None if lane is self._lanes["long"] else self._service.limits.seconds
+        try:
+            work = partial(self._worked, request, client, limit, compress=compress)
+            size = len(content) + weight(len(content))
+            return await lane.carry_out(work, weight=size, seconds=limit, gone=client.has_left)
+        except BusyError:
+            message = "this server has too many requests to carry out; try again later"
+            raise TurnedAwayError(503, "Unavailable", message, {"retry-after": "1"}) from None
+        except StoppingError:
             raise TurnedAwayError(503, "Unavailable", "this server is stopping") from None
-        self._running.add(future)
-        future.add_done_callback(self._running.discard)
-        return await asyncio.wrap_future(future)
+
+    async def _read(self, body: Body) -> bytes:
+        try:
+            return await body.read()
+        except BodyTooLargeError:
+            message = f"body: larger than {self._gate.body / (1 << 20):g} MiB; send fewer records at once"
+            raise TurnedAwayError(413, "BatchSizeExceededError", message) from None
+        except BodyTooSlowError:
+            message = f"the body took longer than {self._gate.seconds:g} s, plus a second per 128 KiB, to arrive"
+            raise TurnedAwayError(408, "RequestTimeout", message) from None
+        except NoRoomError:
+            message = "this server is reading too many large requests; try again later"
+            raise TurnedAwayError(503, "Unavailable", message, {"retry-after": "1"}) from None
+
+    def _worked(self, request: Request, client: _Client, seconds: float | None, *, compress: bool) -> Reply:
+        """Carry a request out, in a thread; whatever happens, there is a reply."""
+        try:
+            with stopping.limited(seconds, gone=lambda: client.has_left() and not self._finishing):
+                reply = answer(self._service, request)
+                return compressed(reply) if compress else reply
+        except MemoryError:
+            return refusal(413, {"error": "InternalError", "message": "the request needs more memory than there is; ask for less at once"})
+        except Exception:  # noqa: BLE001 - as above
+            _LOG.exception("unexpected error in %s %s", request.method, request.path[:200])
+            return _internal_error()
 
     def _compresses(self, scope: Mapping[str, Any], headers: Mapping[str, str]) -> bool:
         # On one machine compressing takes longer than sending.
@@ -314,10 +373,14 @@ def _path(scope: Mapping[str, Any]) -> str:
 def _joined(listed: list[tuple[bytes, bytes]]) -> dict[str, str]:
     """Return headers by name. One that comes twice is joined, so that a second token, origin or type cannot hide behind the first."""
     headers: dict[str, str] = {}
+    repeated: dict[str, list[str]] = {}
     for name, value in listed:
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
-        headers[key] = f"{headers[key]}, {text}" if key in headers else text
-    return headers
+        if key in headers:
+            repeated.setdefault(key, [headers[key]]).append(text)
+        else:
+            headers[key] = text
+    return headers | {key: ", ".join(texts) for key, texts in repeated.items()}
 
 
 def _is_same(origin: str, host: str) -> bool:
@@ -340,114 +403,19 @@ def _internal_error() -> Reply:
     return refusal(500, {"error": "InternalError", "message": "the server failed; what was committed before is intact. Its log says why"})
 
 
-def _worked(service: Service, request: Request, *, compress: bool) -> Reply:
-    """Carry a request out, in a thread; whatever happens, there is a reply."""
-    try:
-        reply = answer(service, request)
-        if not compress or len(reply.body) < _COMPRESSED_FROM:
-            return reply
-        return Reply(reply.status, gzip.compress(reply.body, 1), {**reply.headers, "content-encoding": "gzip", "vary": "Accept-Encoding"})
-    except MemoryError:
-        return refusal(413, {"error": "InternalError", "message": "the request needs more memory than there is; ask for less at once"})
-    except Exception:  # noqa: BLE001 - as above
-        _LOG.exception("unexpected error in %s %s", request.method, request.path[:200])
-        return _internal_error()
+class _Client:
+    """The other end of a request's connection, if the ASGI server lets it be seen."""
 
+    def __init__(self, scope: Mapping[str, Any]) -> None:
+        transport: asyncio.Transport | None = scope.get("state", {}).get("transport")
+        self.has_left: Callable[[], bool] = bool if transport is None else transport.is_closing
+        """Whether its connection is closed or about to be; may be asked from any thread."""
+        self.cut_off: Callable[[], None] = (lambda: None) if transport is None else transport.abort
 
-class _Body:
-    """A request's body, read once, never beyond the limit and never longer than allowed."""
-
-    def __init__(self, receive: Any, gate: Gate, headers: Mapping[str, str]) -> None:
-        self._receive = receive
-        self._gate = gate
-        self._headers = headers
-        self._start = asyncio.get_running_loop().time()
-        self.is_complete = "content-length" not in headers and "transfer-encoding" not in headers
-        self.held = 0
-
-    async def part(self) -> bytes:
-        """Return the next piece.
-
-        Raises
-        ------
-        TurnedAwayError
-            The body is larger than allowed, or too slow.
-        """
-        said = self._headers.get("content-length", "0")
-        if len(said) > 18 or int(said) > self._gate.body:
-            raise self._too_large()
-        late = self._start + self._gate.seconds + self.held / _SLOWEST - asyncio.get_running_loop().time()
-        try:
-            part = await self._next(late)
-        except asyncio.TimeoutError:
-            message = f"the body took longer than {self._gate.seconds:g} s, plus a second per 128 KiB, to arrive"
-            raise TurnedAwayError(408, "RequestTimeout", message) from None
-        if self.held + len(part) > self._gate.body:
-            raise self._too_large()
-        self.held += len(part)
-        return part
-
-    async def _next(self, seconds: float) -> bytes:
-        message = await _within(self._receive, seconds)
-        if message["type"] != "http.request":
-            raise _GoneError
-        self.is_complete = not message.get("more_body", False)
-        part: bytes = message.get("body", b"")
-        return part
-
-    def _too_large(self) -> TurnedAwayError:
-        return TurnedAwayError(
-            413, "BatchSizeExceededError", f"body: larger than {self._gate.body / (1 << 20):g} MiB; send fewer records at once"
-        )
-
-    async def drain(self) -> None:
-        """Read on for a while: a client that is still sending looks for the reply only afterwards."""
-        if "expect" in self._headers:
-            return
-        end = asyncio.get_running_loop().time() + _DRAINED
-        while not self.is_complete and asyncio.get_running_loop().time() < end:
-            try:
-                await self._next(_STALL)
-            except (asyncio.TimeoutError, _GoneError):
-                return
-
-
-async def _within(receive: Any, seconds: float) -> Any:
-    """Await ``receive()``, at most `seconds`; without the extra task that `asyncio.wait_for` makes of it."""
-    task, late = asyncio.current_task(), False
-    if task is None:
-        return await receive()
-
-    def interrupt() -> None:
-        nonlocal late
-        late = True
-        task.cancel()
-
-    handle = asyncio.get_running_loop().call_later(max(seconds, 0), interrupt)
-    try:
-        return await receive()
-    except asyncio.CancelledError:
-        if not late:
-            raise
-        if hasattr(task, "uncancel"):  # from Python 3.11 on
-            task.uncancel()
-        raise asyncio.TimeoutError from None
-    finally:
-        handle.cancel()
-
-
-async def _sent(send: Any, reply: Reply) -> None:
-    content = memoryview(reply.body)
-    extra = {"date": formatdate(usegmt=True), **reply.headers}
-    if reply.status != 204:
-        extra["content-length"] = str(len(content))
-    listed = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in extra.items()]
-    await send({"type": "http.response.start", "status": reply.status, "headers": listed})
-    for start in range(0, len(content), _CHUNK):
-        await send({"type": "http.response.body", "body": content[start : start + _CHUNK], "more_body": True})
-        if start and start % _TURN == 0:
-            await asyncio.sleep(0)
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
+    async def hang_up(self) -> None:
+        """Cut the client off, and let its connection take note."""
+        self.cut_off()
+        await asyncio.sleep(0)
 
 
 def new_token() -> str:

@@ -25,7 +25,7 @@ from chroma_nb.errors import (
 )
 from chroma_nb.http.address import Address
 from chroma_nb.http.asking import steps
-from chroma_nb.http.message import Reply
+from chroma_nb.http.message import SERVER_HEADER, Reply
 from chroma_nb.http.replies import json_of, shown
 from chroma_nb.http.session import Answer, Ask, Session, Steps
 from chroma_nb.ops import Op
@@ -140,7 +140,8 @@ class _Remote(Uncopied):
 def _worth_repeating(ask: Ask, outcome: Outcome) -> bool:
     """Tell whether the next attempt may go better and can do no harm."""
     if isinstance(outcome, Reply):
-        return ask.repeatable and outcome.status in _PASSING
+        # What took our server too long once would do so again; what a proxy says may pass.
+        return ask.repeatable and outcome.status in _PASSING and not (outcome.status == 504 and SERVER_HEADER in outcome.headers)
     if isinstance(outcome, ServerTimeoutError) or not isinstance(outcome, ServerUnreachableError):
         return False
     return ask.repeatable or not outcome.sent

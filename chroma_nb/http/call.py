@@ -34,10 +34,23 @@ class Limits:
         Records in one write.
     results
         ``n_results`` of a query, times its number of vectors.
+    reply
+        Bytes of an answer, roughly.
+    seconds
+        Time for the work on it; None for no limit. Building an index and forking have none, since they take as long as there are records.
     """
 
     rows: int = 100_000
     results: int = 1_000_000
+    reply: int = 2 << 30
+    seconds: float | None = 60.0
+
+    def __post_init__(self) -> None:
+        """Check the time, which users set."""
+        if self.seconds is not None and (
+            isinstance(self.seconds, bool) or not isinstance(self.seconds, (int, float)) or not self.seconds > 0
+        ):
+            raise InvalidArgumentError(f"time_limit: expected seconds, a number above 0, or none, got {str(self.seconds)[:40]!r}")
 
 
 @dataclass(frozen=True)

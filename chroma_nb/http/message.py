@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
@@ -75,8 +75,24 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """A server's answer; the body is JSON."""
+    """A server's answer, JSON as a rule.
+
+    Parameters
+    ----------
+    body
+        All of it, or what it begins with.
+    rest
+        What follows `body`, made piece by piece as it is taken, once; None when nothing does.
+    size
+        About how many bytes it has in all, where something follows.
+    """
 
     status: int
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
+    rest: Iterator[bytes] | None = None
+    size: int = 0
+
+    def content(self) -> bytes:
+        """Return all of it, which takes what follows `body`."""
+        return self.body if self.rest is None else b"".join((self.body, *self.rest))

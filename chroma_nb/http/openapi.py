@@ -23,16 +23,18 @@ _REFUSALS: Final = {
     405: "The path takes other methods; the header Allow has them.",
     408: "The body took too long to arrive.",
     409: "The name is taken.",
-    413: "More bytes, records or results than one request may carry; the message has the limit.",
+    413: "More bytes, records or results than one request may carry, or a larger answer than the server sends; the message has the limit.",
     415: "The body is said to be something else than JSON.",
     421: "The server does not answer for that Host.",
+    431: "Too many headers.",
     500: "The server failed; its log says why. (JavaScript clients 1.8 and 1.9 get wrong values and taken names in this form.)",
-    503: "Too many requests at once, or another process has been writing for long.",
+    503: "Too many requests at once (Retry-After says when to come again), or another process has been writing for long.",
+    504: "The work on the request took longer than the server's time limit; what it wrote was undone.",
     507: "The disk is full; the call was undone.",
 }
-_ALWAYS = frozenset({401, 403, 421, 500, 503})
+_ALWAYS = frozenset({401, 403, 413, 421, 431, 500, 503, 504})
 _IN_V1 = frozenset({400})  # what was not found, too
-_WITH_BODY = frozenset({400, 408, 413, 415})
+_WITH_BODY = frozenset({400, 408, 415})
 _WRITING = frozenset({507})
 _LINKED = ("records.add", "records.get", "records.query", "records.count", "records.delete", "collection.modify", "collection.by_id")
 _SECURITY: Final = {

@@ -122,7 +122,7 @@ def resolve(method: str, path: str) -> Found | set[str]:
     """
     if len(path) > _LONGEST:
         return set()
-    return _known(method, path) if len(path) <= _USUAL else _resolved(method, path)
+    return _known(method, path) if len(method) + len(path) <= _USUAL else _resolved(method, path)
 
 
 def _resolved(method: str, path: str) -> Found | set[str]:

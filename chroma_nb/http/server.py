@@ -24,7 +24,7 @@ from chroma_nb import html, stopping
 from chroma_nb.errors import ServerUnreachableError, StoreError
 from chroma_nb.http.app import ADDRESSES, App, Gate, new_token
 from chroma_nb.http.call import Service
-from chroma_nb.http.connection import Patience, watched
+from chroma_nb.http.connection import HEAD, Patience, noted, watched
 from chroma_nb.http.entrance import Entrance
 from chroma_nb.http.listening import UnixSocket, listening
 from chroma_nb.optional import need
@@ -137,14 +137,25 @@ class Server(Uncopied):
         from uvicorn.config import Config
         from uvicorn.server import ServerState
 
-        config = Config(self._app, lifespan="off", log_config=None, http="h11", ws="none", timeout_keep_alive=int(self._patience.idle))
+        config = Config(
+            self._app,
+            lifespan="off",
+            log_config=None,
+            http="h11",
+            ws="none",
+            timeout_keep_alive=int(self._patience.idle),
+            h11_max_incomplete_event_size=HEAD,
+        )
         config.load()
+        # What clients do to their connections is no news for whoever works in the notebook, and asyncio would print it there.
+        self._loop.set_exception_handler(lambda _, context: noted(state.connections, context))
         state = ServerState()
-        made = watched()
-        acceptor = await self._loop.create_server(lambda: made(config, state, self._loop, self._patience), sock=self._socket, backlog=128)
+        made, patience = watched(), self._patience.within_files()
+        acceptor = await self._loop.create_server(lambda: made(config, state, self._loop, patience), sock=self._socket, backlog=128)
         self._serving = True
         self._started.set()
         await self._stopping.wait()
+        self._app.finish()
         acceptor.close()
         for connection in list(state.connections):
             connection.shutdown()

@@ -7,7 +7,7 @@ differently is asked of its `Speaker`; everything else is said once.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from chroma_nb import ops
@@ -16,14 +16,18 @@ from chroma_nb.configuration import Configuration, changed_configuration, parse_
 from chroma_nb.errors import AuthorizationError, ChromaError, InvalidTypeError
 from chroma_nb.http.call import DEFAULT_DATABASE, DEFAULT_TENANT, Call, Handler, Service
 from chroma_nb.http.message import SERVER_HEADER, Reply, Request
+from chroma_nb.http.pieces import pieces, size_of
 from chroma_nb.http.routes import UNIMPLEMENTED, resolve
 from chroma_nb.http.serving_own import HANDLERS as OWN
 from chroma_nb.http.serving_records import HANDLERS as RECORDS
+from chroma_nb.http.serving_records import check_size
 from chroma_nb.http.speaker import Speaker
-from chroma_nb.http.wire import dumps, thawed
+from chroma_nb.http.wire import dumper, dumps, thawed
 from chroma_nb.names import CHROMA_NAMES, collection_name, scope_name
 from chroma_nb.records import collection_metadata
 
+_AT_ONCE = 4 << 20
+"""Bytes up to which a reply is written before it is sent, so that its length can be said."""
 _JSON = {"content-type": "application/json", SERVER_HEADER: __version__, "x-content-type-options": "nosniff", "cache-control": "no-store"}
 
 
@@ -37,12 +41,35 @@ def answer(service: Service, request: Request) -> Reply:
     try:
         if found.route.writes and service.read_only:
             raise AuthorizationError("this server is read-only; start it without --read-only to write")
-        reply = _HANDLERS[found.route.name](Call(service, found, request, speaker))
+        given = _HANDLERS[found.route.name](Call(service, found, request, speaker))
+        return _written(given, 201 if found.route.name == "records.add" else 200, service.limits.reply, speaker)
     except ChromaError as error:
         return refusal(*speaker.refusal(error, of_collection=found.route.name.startswith(("collection.", "records."))))
     except RecursionError:
         return refusal(400, {"error": "InvalidArgumentError", "message": "body: nested too deeply"})
-    return Reply(201 if found.route.name == "records.add" else 200, dumps(reply, instants_as_text=not speaker.typed), _JSON)
+
+
+def _written(value: Any, status: int, limit: int, speaker: Speaker) -> Reply:
+    """Return the reply of what a handler gave: written down if it is small, else piece by piece while it is sent."""
+    following = pieces(value, dumper(instants_as_text=not speaker.typed))
+    begun, size = [], 0
+    for piece in following:
+        begun.append(piece)
+        size += len(piece)
+        if size > _AT_ONCE:
+            break
+    else:
+        return Reply(status, b"".join(begun), _JSON)
+    size = size_of(value)
+    check_size(size, limit)
+    return Reply(status, begun[0], _JSON, _joined(begun[:0:-1], following), size)
+
+
+def _joined(begun: list[bytes], following: Iterator[bytes]) -> Iterator[bytes]:
+    """Give the pieces that were written already, the last of the list first, each kept no longer than needed; then the others."""
+    while begun:
+        yield begun.pop()
+    yield from following
 
 
 def refusal(status: int, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Reply:
@@ -80,15 +107,15 @@ def _reset(call: Call) -> Any:
     return True
 
 
-def _name(call: Call) -> str:
-    name = call.body().get("name")
+def _name(body: Mapping[str, Any]) -> str:
+    name = body.get("name")
     if not isinstance(name, str):
         raise InvalidTypeError("name: expected a text")
     return name
 
 
 def _create_tenant(call: Call) -> Any:
-    call.service.execute(ops.CreateTenant(scope_name(_name(call), "tenant")))
+    call.service.execute(ops.CreateTenant(scope_name(_name(call.body()), "tenant")))
     return call.done()
 
 
@@ -115,7 +142,7 @@ def _list_databases(call: Call) -> Any:
 
 
 def _create_database(call: Call) -> Any:
-    call.service.execute(ops.CreateDatabase(call.part("tenant"), scope_name(_name(call), "database")))
+    call.service.execute(ops.CreateDatabase(call.part("tenant"), scope_name(_name(call.body()), "database")))
     return call.done()
 
 
@@ -142,7 +169,7 @@ def _create_collection(call: Call) -> Any:
     get_or_create = body.get("get_or_create") or False
     if not isinstance(get_or_create, bool):
         raise InvalidTypeError(f"get_or_create: expected true or false, got {type(get_or_create).__name__}")
-    name = collection_name(_name(call), CHROMA_NAMES)
+    name = collection_name(_name(body), CHROMA_NAMES)
     op = ops.CreateCollection(*call.scope, name, metadata, configuration, get_or_create=get_or_create)
     return call.speaker.collection(call.service.execute(op))
 

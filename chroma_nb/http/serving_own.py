@@ -11,11 +11,15 @@ from numpy.typing import NDArray
 from chroma_nb import ops
 from chroma_nb.errors import InvalidArgumentError, InvalidTypeError
 from chroma_nb.http.call import Call, Handler
-from chroma_nb.http.serving_records import columns
+from chroma_nb.http.serving_records import check_size, columns
 from chroma_nb.http.wire import parse_wire_vectors
 from chroma_nb.records import check_key
 
 _PAGE = 100_000
+_KEYS = 1_000
+_CELL = 12
+"""Bytes of a cell as JSON has it, roughly; one that is missing has four."""
+_LONGEST_KEY = 1_024
 
 
 def _tenants(call: Call) -> Any:
@@ -83,8 +87,11 @@ def _columns(call: Call) -> Any:
     keys = [] if body.get("keys") is None else body["keys"]
     if not isinstance(keys, list):
         raise InvalidTypeError(f"keys: expected a list of texts, got {type(keys).__name__}")
+    if len(keys) > _KEYS:
+        raise InvalidArgumentError(f"keys: {len(keys):,} at once; ask for {_KEYS:,} at most")
     for i, key in enumerate(keys):
         check_key(key, f"keys[{i}]")
+    check_size(len(keys) * call.service.execute(ops.Count(call.collection)) * _CELL, call.service.limits.reply)
     table = call.service.execute(ops.Columns(call.collection, tuple(dict.fromkeys(keys)), call.filter(body)))
     return {"ids": table.ids, "columns": {key: cells.tolist() for key, cells in table.columns.items()}}
 
@@ -95,7 +102,7 @@ def _changed_since(call: Call) -> Any:
 
 def _get_layout(call: Call) -> Any:
     body = call.body()
-    layout = call.service.execute(ops.GetLayout(call.collection, _text(body, "key"), call.number(body, "version", None)))
+    layout = call.service.execute(ops.GetLayout(call.collection, _layout_key(body), call.number(body, "version", None)))
     return None if layout is None else {"ids": layout.ids, "coordinates": layout.coordinates, "version": layout.version}
 
 
@@ -106,8 +113,15 @@ def _put_layout(call: Call) -> Any:
         raise InvalidArgumentError("ids: expected a list of texts")
     if len(coordinates) != len(ids):
         raise InvalidArgumentError(f"coordinates: expected one point for each of {len(ids)} ids, got {len(coordinates)}")
-    call.service.execute(ops.PutLayout(call.collection, _text(body, "key"), call.number(body, "version", 0) or 0, ids, coordinates))
+    call.service.execute(ops.PutLayout(call.collection, _layout_key(body), call.number(body, "version", 0) or 0, ids, coordinates))
     return {}
+
+
+def _layout_key(body: dict[str, Any]) -> str:
+    key = _text(body, "key")
+    if len(key) > _LONGEST_KEY:
+        raise InvalidArgumentError(f"key: {len(key):,} characters; a layout's name has {_LONGEST_KEY:,} at most")
+    return key
 
 
 def _coordinates(given: object) -> NDArray[np.float32]:

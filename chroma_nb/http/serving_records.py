@@ -12,6 +12,9 @@ from chroma_nb.http.call import Call, Handler
 from chroma_nb.http.wire import parse_wire_records, parse_wire_vectors
 from chroma_nb.results import GetResult, QueryResult
 
+_FLOAT = 12
+"""Bytes of a float32 as JSON has it, roughly."""
+
 
 def _records(call: Call, body: dict[str, Any], *, removals: bool) -> Any:
     limit = call.service.limits.rows
@@ -93,8 +96,33 @@ def _query(call: Call) -> Any:
     if not wanted or ids == []:
         empty = QueryResult(_empty(include), [0] * len(vectors), np.empty(0) if "distances" in include else None)
         return _nothing(call, _nested(empty, include))
+    if "embeddings" in include:
+        _check_embeddings(call, len(vectors), wanted, vectors.shape[1])
     op = ops.Query(call.collection, vectors, wanted, ids, where, frozenset(include))
     return _nested(call.service.execute(op), include)
+
+
+def check_size(size: int, limit: int) -> None:
+    """Refuse a reply of about so many bytes before any of it is sent.
+
+    Raises
+    ------
+    BatchSizeExceededError
+        It is larger than the limit.
+    """
+    if size > limit:
+        raise BatchSizeExceededError(
+            f"the answer would be about {size / (1 << 20):,.0f} MiB, and this server sends {limit / (1 << 20):,.0f} at most:"
+            " ask for fewer records (limit and offset, n_results, fewer vectors at once), or leave documents or embeddings out of include"
+        )
+
+
+def _check_embeddings(call: Call, queries: int, wanted: int, dimension: int) -> None:
+    """Refuse a query whose embeddings would be too large a reply before the engine reads them: each hit has its own copy."""
+    size, limit = queries * dimension * _FLOAT, call.service.limits.reply
+    if size * wanted > limit:
+        wanted = min(wanted, call.service.execute(ops.Count(call.collection)))
+        check_size(size * wanted, limit)
 
 
 def _nothing(call: Call, reply: Any) -> Any:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,18 +22,26 @@ from chroma_nb.scalars import INT_MAX, INT_MIN, Instant, zone_of
 _LONGEST_PACKED = MAX_DIMENSION * 16 // 3 + 4
 """Characters of base64 that a vector may have."""
 
+_DUMP = partial(orjson.dumps, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def dumper(*, instants_as_text: bool = False) -> Callable[[Any], bytes]:
+    """Return what writes JSON: numpy arrays as lists, instants as objects, or as the ISO 8601 text every client knows; NaN cannot occur."""
+    return _DUMP_AS_TEXT if instants_as_text else _DUMP
+
 
 def dumps(value: Any, *, instants_as_text: bool = False) -> bytes:
-    """Write JSON: numpy arrays as lists, instants as objects, or as the ISO 8601 text every client knows; NaN cannot occur."""
-    if instants_as_text:
-        return orjson.dumps(value, default=_as_text, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_PASSTHROUGH_DATACLASS)
-    return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
+    """Write JSON as `dumper` says."""
+    return dumper(instants_as_text=instants_as_text)(value)
 
 
 def _as_text(value: object) -> str:
     if isinstance(value, Instant):
         return value.iso()
     raise TypeError(f"{type(value).__name__} is no JSON")
+
+
+_DUMP_AS_TEXT = partial(orjson.dumps, default=_as_text, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_PASSTHROUGH_DATACLASS)
 
 
 def parse_wire_vectors(given: object, place: str) -> tuple[Vectors | None, NDArray[np.bool_] | None]:

@@ -59,11 +59,30 @@ class Wire:
         head, _, self._rest = self._rest.partition(b"\r\n\r\n")
         first, *lines = head.decode("latin-1").split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        size = int(headers.get("content-length", "0"))
+        status = int(first.split()[1])
+        if status == 100:  # says no more than that the server is still there
+            return self.read()
+        if headers.get("transfer-encoding") == "chunked":
+            return Answer(status, headers, b"".join(self._chunks()))
+        return Answer(status, headers, self._take(int(headers.get("content-length", "0"))))
+
+    def _chunks(self) -> Iterator[bytes]:
+        while True:
+            while b"\r\n" not in self._rest:
+                assert self._more(), "the reply ended in the middle of a chunk"
+            size, _, self._rest = self._rest.partition(b"\r\n")
+            chunk = self._take(int(size, 16) + 2)
+            assert chunk.endswith(b"\r\n"), "the reply ended in the middle of a chunk"
+            if len(chunk) == 2:
+                return
+            yield chunk[:-2]
+
+    def _take(self, size: int) -> bytes:
         while len(self._rest) < size and self._more():
             pass
-        body, self._rest = self._rest[:size], self._rest[size:]
-        return Answer(int(first.split()[1]), headers, bytes(body))
+        taken = bytes(self._rest[:size])
+        del self._rest[:size]
+        return taken
 
     def is_closed(self) -> bool:
         """Wait until the server closes the connection."""

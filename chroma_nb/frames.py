@@ -45,7 +45,7 @@ import numpy as np
 
 from chroma_nb.brief import quoted, shown
 from chroma_nb.errors import InvalidArgumentError, InvalidTypeError
-from chroma_nb.optional import loaded, need
+from chroma_nb.optional import need
 from chroma_nb.records import Records, Vectors, check_key, parse_ids, parse_vectors
 from chroma_nb.results import Cells
 from chroma_nb.scalars import (
@@ -216,7 +216,8 @@ def _numbers(column: Any) -> np.ndarray[Any, Any]:
 
 
 def _is(obj: object, library: str, *classes: str) -> bool:
-    return isinstance(obj, tuple(loaded(library, name) or () for name in classes))
+    module = sys.modules.get(library)
+    return module is not None and isinstance(obj, tuple(getattr(module, name, ()) for name in classes))
 
 
 def _is_table(obj: object) -> bool:

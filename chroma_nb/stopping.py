@@ -24,7 +24,7 @@ import threading
 import time
 from collections.abc import Callable
 from types import FrameType, TracebackType
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from chroma_nb.errors import AbandonedError, TimeLimitError
 
@@ -36,9 +36,10 @@ try:
 except ImportError:
     _get, _set = signal.getsignal, signal.signal
 
-P = ParamSpec("P")
+A = TypeVar("A")
+B = TypeVar("B")
 R = TypeVar("R")
-_SLICE = 0.1
+_SLICE, _LEAST = 0.1, 0.001
 _NUMBERS = tuple(sorted(int(number) for number in signal.valid_signals() if signal.Signals.__members__.get("SIGKILL") != number))
 
 
@@ -262,6 +263,13 @@ def remaining() -> float | None:
     return None if _here.limit is None else _here.limit._remaining()
 
 
+def patience(most: float) -> float:
+    """Return the seconds after which C code must look again: `most`, or fewer where a limit ends before. Raises as `check` does."""
+    check()
+    left = None if _here.limit is None else _here.limit._remaining()
+    return most if left is None else min(most, max(left, _LEAST))
+
+
 def is_due() -> bool:
     """Tell C code whether to break off; what `check` would have raised is kept for the next `check`."""
     try:
@@ -271,12 +279,12 @@ def is_due() -> bool:
     return False
 
 
-def carrying(function: Callable[P, R]) -> Callable[P, R]:
+def carrying(function: Callable[[A, B], R]) -> Callable[[A, B], R]:
     """Return `function` for C code that swallows what it raises: the next `check` raises that."""
 
-    def called(*args: P.args, **named: P.kwargs) -> R:
+    def called(first: A, second: B) -> R:
         try:
-            return function(*args, **named)
+            return function(first, second)
         except BaseException as error:
             _keep(error)
             raise

@@ -110,17 +110,17 @@ def test_who_turns_it_into_another_error_meets_it_again() -> None:
 def test_what_sqlite_swallows(how: str) -> None:
     connection = sqlite3.connect(":memory:")
 
-    def searched(_: int) -> int:
+    def searched(_: int, __: int) -> int:
         signal.raise_signal(signal.SIGINT)
         stopping.check()
         return 1
 
-    connection.create_function("searched", 1, stopping.carrying(searched))
+    connection.create_function("searched", 2, stopping.carrying(searched))
     connection.set_progress_handler(stopping.is_due, 1000)
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
     with pytest.raises(KeyboardInterrupt), stopping.held_back():
         if how == "function":
-            connection.execute("SELECT searched(1)").fetchall()
+            connection.execute("SELECT searched(1, 2)").fetchall()
         else:
             signal.raise_signal(signal.SIGINT)
             connection.execute(endless).fetchall()
@@ -168,6 +168,15 @@ def test_a_client_that_left() -> None:
         with pytest.raises(AbandonedError):
             stopping.check()
     stopping.check()
+
+
+def test_patience_ends_with_the_limit() -> None:
+    assert stopping.patience(1.5) == 1.5
+    with stopping.limited(3600):
+        assert stopping.patience(1.5) == 1.5
+        assert 0 < stopping.patience(7200) <= 3600
+    with stopping.limited(0), pytest.raises(TimeLimitError):
+        stopping.patience(1.5)
 
 
 def test_a_limit_is_one_threads_own() -> None:

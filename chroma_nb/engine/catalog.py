@@ -63,20 +63,38 @@ def _configuration(text: bytes) -> Configuration:
     return Configuration.from_json(orjson.loads(text))
 
 
-def _entry(row: Sequence[Any]) -> Entry:
-    number, identifier, name, tenant, database, metadata, configuration, dimension, count, seq, vectors_seq, next_row, next_label, floor = (
-        row
+# Every operation reads its collection's row, which seldom differs from the last one; `typed`, because 1 equals 1.0 and True.
+@lru_cache(maxsize=256, typed=True)
+def _are_names(identifier: object, name: object, tenant: object, database: object) -> bool:
+    return (
+        isinstance(identifier, str)
+        and _UUID.fullmatch(identifier) is not None
+        and isinstance(name, str)
+        and isinstance(tenant, str)
+        and isinstance(database, str)
     )
-    if not (
-        type(identifier) is type(name) is type(tenant) is type(database) is str
-        and _UUID.fullmatch(identifier)
-        and not set(map(type, (number, count, seq, vectors_seq, next_row, next_label, floor))) - {int}
+
+
+@lru_cache(maxsize=256, typed=True)
+def _are_numbers(number: Any, dimension: Any, count: Any, seq: Any, vectors_seq: Any, next_row: Any, next_label: Any, floor: Any) -> bool:
+    return (
+        not set(map(type, (number, count, seq, vectors_seq, next_row, next_label, floor))) - {int}
         and 0 < number < _COLLECTIONS
         and 0 <= count <= next_row <= _MOST
         and count <= next_label <= _MOST
         and 0 <= floor <= seq <= _MOST
         and 0 <= vectors_seq <= seq
         and ((dimension is None and not count) or (type(dimension) is int and 0 < dimension <= MAX_DIMENSION))
+    )
+
+
+def _entry(row: Sequence[Any]) -> Entry:
+    number, identifier, name, tenant, database, metadata, configuration, dimension, count, seq, vectors_seq, next_row, next_label, floor = (
+        row
+    )
+    if not (
+        _are_names(identifier, name, tenant, database)
+        and _are_numbers(number, dimension, count, seq, vectors_seq, next_row, next_label, floor)
     ):
         raise DatabaseCorruptedError(f"collection {shown(name)}: the numbers that describe it are damaged; restore a backup")
     try:

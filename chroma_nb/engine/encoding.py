@@ -76,11 +76,13 @@ def decode_metadatas(texts: Sequence[bytes | None]) -> list[dict[str, Value] | N
 def _checked(parsed: list[Any], count: int) -> list[dict[str, Value]]:
     if set(map(type, parsed)) - {dict} or len(parsed) != count:
         raise ValueError("not one object per record")
-    kinds = set(map(type, chain.from_iterable(map(dict.values, parsed))))
+    values = list(chain.from_iterable(map(dict.values, parsed)))
+    kinds = set(map(type, values))
     if kinds & {list, dict}:
         parsed = [{key: _thaw(value) if type(value) in (list, dict) else value for key, value in each.items()} for each in parsed]
     if kinds - PLAIN - {list, dict} or (
-        int in kinds and any(type(value) is int and not INT_MIN <= value <= INT_MAX for each in parsed for value in each.values())
+        # Its reader takes no number below; one above is of the second half of what 64 bits hold.
+        int in kinds and max([value for value in values if value.__class__ is int]) > INT_MAX
     ):
         raise ValueError("a value of no kind that is stored")
     return parsed

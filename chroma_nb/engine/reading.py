@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -36,9 +38,12 @@ def known(connection: sqlite3.Connection, entry: Entry, ids: Sequence[str]) -> d
         marks = ",".join("?" * len(part))
         rows = connection.execute(f"SELECT id, key, label FROM record WHERE collection = ? AND id IN ({marks})", (entry.number, *part))
         found.update((identifier, (key - base, label)) for identifier, key, label in rows)
-    if found:
-        rows_within(entry, np.array([row for row, _ in found.values()], dtype=np.int64))
-        labels_of(entry, [label for _, label in found.values()])
+    numbers = list(chain.from_iterable(found.values()))
+    if set(map(type, numbers)) - {int}:
+        raise _no_label(entry)
+    for given, next_one in ((numbers[::2], entry.next_row), (numbers[1::2], entry.next_label)):
+        if given and not 0 <= min(given) <= max(given) < next_one:
+            raise damaged(entry, f"a record has a number outside of the {next_one} that were given away")
     return found
 
 
@@ -50,9 +55,14 @@ def rows_within(entry: Entry, rows: Rows) -> Rows:
     DatabaseCorruptedError
         One is not.
     """
-    if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < entry.next_row:
+    if not _are_below(rows, entry.next_row):
         raise damaged(entry, f"a record has a number outside of the {entry.next_row} that were given away")
     return rows
+
+
+def _are_below(numbers: NDArray[np.int64], stop: int) -> bool:
+    """Tell whether all are from 0 to `stop`; a negative number is a very large one without a sign."""
+    return not len(numbers) or int(numbers.view(np.uint64).max()) < stop
 
 
 def labels_of(entry: Entry, labels: Sequence[object]) -> NDArray[np.int64]:
@@ -64,8 +74,12 @@ def labels_of(entry: Entry, labels: Sequence[object]) -> NDArray[np.int64]:
         One is not, or is no number.
     """
     if set(map(type, labels)) - {int}:
-        raise damaged(entry, "the label of a vector is no number")
+        raise _no_label(entry)
     return labels_within(entry, np.array(labels, dtype=np.int64))
+
+
+def _no_label(entry: Entry) -> DatabaseCorruptedError:
+    return damaged(entry, "the label of a vector is no number")
 
 
 def labels_within(entry: Entry, labels: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -76,14 +90,20 @@ def labels_within(entry: Entry, labels: NDArray[np.int64]) -> NDArray[np.int64]:
     DatabaseCorruptedError
         One is not.
     """
-    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < entry.next_label:
+    if not _are_below(labels, entry.next_label):
         raise damaged(entry, f"a vector has a label outside of the {entry.next_label} that were given away")
     return labels
 
 
 def rows_of(connection: sqlite3.Connection, entry: Entry, ids: Sequence[str]) -> Rows:
     """Return the rows of those `ids` that the collection has, ascending."""
-    return np.sort(np.fromiter((row for row, _ in known(connection, entry, ids).values()), dtype=np.int64))
+    keys: list[int] = []
+    for part in _parts(ids) if entry.info.count else ():
+        marks = ",".join("?" * len(part))
+        # The index by id has the keys, so no record is looked at.
+        found = connection.execute(f"SELECT key FROM record WHERE collection = ? AND id IN ({marks})", (entry.number, *part))
+        keys += chain.from_iterable(found.fetchall())
+    return rows_within(entry, np.sort(np.array(keys, dtype=np.int64)) - span(entry.number)[0])
 
 
 def _parts(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
@@ -91,10 +111,15 @@ def _parts(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
         yield values[start : start + _PARAMETERS]
 
 
+@lru_cache
+def _texts_among(columns: str) -> list[int]:
+    return [i for i, column in enumerate(columns.split(", "), 1) if column in _TEXTS]
+
+
 def select(connection: sqlite3.Connection, entry: Entry, columns: str, rows: Rows) -> list[tuple[Any, ...]]:
     """Return (key, *columns) of `rows`, which are ascending; `columns` is ours, never a caller's."""
     keys = (rows + span(entry.number)[0]).tolist()
-    texts = [i for i, column in enumerate(columns.split(", "), 1) if column in _TEXTS]
+    texts = _texts_among(columns)
     if len(keys) > max(_DENSE * entry.info.count, _PARAMETERS):
         wanted = set(keys)
         with scanning(connection):

@@ -9,8 +9,8 @@ none of this. Called by whoever goes through a table, or takes many rows.
 from __future__ import annotations
 
 import sqlite3
+import sys
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from operator import ge
 from types import TracebackType
 from typing import Any, Final
@@ -22,7 +22,7 @@ from chroma_nb.errors import DatabaseCorruptedError
 STEPS: Final = 20_000
 """Of SQLite's machine, between two looks at whether to go on: some milliseconds."""
 _LEAST: Final = 50
-_PART: Final = 64
+_PART: Final = 128
 _SMALL: Final = 1 << 20
 _LARGEST_PAGE: Final = 65_536
 """A row takes some ten steps, or a hundred in a sort, and several tens of bytes: fewer steps than bytes, had pages this size."""
@@ -76,25 +76,25 @@ def _doubled() -> DatabaseCorruptedError:
     return DatabaseCorruptedError("a table has a row twice; restore it from a backup")
 
 
-def taken(connection: sqlite3.Connection, rows: Iterable[tuple[Any, ...]], texts: Sequence[int]) -> list[tuple[Any, ...]]:
-    """Return `rows`, in the order of their first value, as a list, unless their values at `texts` have more bytes together than the file.
+def taken(connection: sqlite3.Connection, rows: sqlite3.Cursor, texts: Sequence[int], limit: int = sys.maxsize) -> list[tuple[Any, ...]]:
+    """Return up to `limit` rows, in the order of their first value, unless their values at `texts` have more bytes together than the file.
 
     Raises
     ------
     DatabaseCorruptedError
         They have; or they are neither texts nor bytes nor None, or in another order.
     """
-    remaining = iter(rows)
     found: list[tuple[Any, ...]] = []
     size, most, last = 0, _SMALL, None
-    while part := list(islice(remaining, _PART)):
+    while part := rows.fetchmany(min(_PART, limit - len(found))):
         columns = list(zip(*part, strict=True))
         keys = columns[0]
         if any(map(ge, keys, keys[1:])) or (last is not None and last >= keys[0]):
             raise _doubled()
         last = keys[-1]
         try:
-            size += sum(sum(map(len, filter(None, columns[i]))) for i in texts)
+            for i in texts:
+                size += sum(map(len, filter(None, columns[i])))
         except TypeError as error:
             raise DatabaseCorruptedError("a text is of another kind; restore the records file from a backup") from error
         if size > most:

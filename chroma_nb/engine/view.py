@@ -17,7 +17,6 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -228,7 +227,7 @@ def _loaded(connection: sqlite3.Connection, entry: Entry) -> View:
     base = span(entry.number)[0]
     with scanning(connection):
         cursor = connection.execute(f"SELECT key, {_SEEN} FROM record WHERE key BETWEEN ? AND ? ORDER BY key", span(entry.number))
-        while found := taken(connection, islice(cursor, _BATCH), _SEEN_TEXTS):
+        while found := taken(connection, cursor, _SEEN_TEXTS, _BATCH):
             rows, labels, ids, metadatas = _checked(entry, found, base)
             view = _written(view, 0, rows, labels, view.ids.extended(ids), view.columns.extended(metadatas))
     return _stamped(view, entry.seq)

@@ -224,16 +224,12 @@ def is_found(pattern: str, document: str) -> bool:
     >>> is_found("(?i)HELLO", "say hello")
     True
     """
-    stopping.check()
     matcher, is_open = _matcher(pattern)
     if is_open and len(document) > MAX_DOCUMENT:
         fault = f"has repeats without end, and one document has {len(document):,} characters, more than {MAX_DOCUMENT:,}"
         raise _unsearched(pattern, f"{fault}; write it without * and +, or use $contains")
-    left = stopping.remaining()
     try:
-        return (
-            matcher.search(document, timeout=_PATIENCE if left is None else min(_PATIENCE, max(left, 0.001)), concurrent=True) is not None
-        )
+        return matcher.search(document, timeout=stopping.patience(_PATIENCE), concurrent=True) is not None
     except TimeoutError:
         stopping.check()
         raise _unsearched(pattern, f"takes longer than {_PATIENCE:g} s on one document; write it without repeats inside repeats") from None

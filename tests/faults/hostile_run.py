@@ -150,7 +150,7 @@ class Tally:
     slowest: tuple[float, int] = (0.0, -1)
     largest: tuple[int, int] = (0, -1)
     fates: Counter[str] = field(default_factory=Counter)
-    faults: list[str] = field(default_factory=list)
+    faults: int = 0
 
     def count(self, case: Case, report: Report) -> None:
         """Enter a case."""
@@ -168,7 +168,7 @@ class Tally:
 
     def __str__(self) -> str:
         lines = [
-            f"{self.cases} cases, {dict(self.fates)}, {len(self.faults)} faults; {self.missed} changes did not take",
+            f"{self.cases} cases, {dict(self.fates)}, {self.faults} faults; {self.missed} changes did not take",
             f"opening: {dict(self.opened.most_common())}",
             f"all calls: {dict(self.outcomes.most_common())}",
             f"slowest {self.slowest[0]:.2f} s (seed {self.slowest[1]}), most memory {self.largest[0] / 2**20:.0f} MiB (seed {self.largest[1]})",
@@ -259,8 +259,7 @@ class Run:
             if report.said["memory"] > bound:
                 wrong.append(f"took {report.said['memory'] >> 20} MiB, more than {bound >> 20} MiB")
             wrong += self._broken(case, report)
-        if wrong:
-            self.tally.faults.append(f"{case}\n    " + "\n    ".join(wrong))
+        self.tally.faults += bool(wrong)
         return wrong
 
     def _broken(self, case: Case, report: Report) -> list[str]:
@@ -283,13 +282,13 @@ def main(first: str, count: str, log: str = "", patience: str = str(PATIENCE)) -
     begun = time.monotonic()
     with ground() as folder, Run(Path(folder), float(patience)) as run:
         for case, wrong in run.cases(range(int(first), int(first) + int(count))):
-            if wrong:
-                text = run.tally.faults[-1] + "\n\n"
-                if log:
-                    with Path(log).open("a") as file:
-                        file.write(text)
+            if wrong and log:
+                with Path(log).open("a") as file:
+                    file.write(json.dumps({"case": str(case), "wrong": wrong}) + "\n")
+            elif wrong:
+                print(case, *wrong, sep="\n    ")
             if run.tally.cases % 1000 == 0:
-                print(f"{run.tally.cases} cases in {time.monotonic() - begun:.0f} s, {len(run.tally.faults)} faults; last {case.seed}", flush=True)
+                print(f"{run.tally.cases} cases in {time.monotonic() - begun:.0f} s, {run.tally.faults} faults; last {case.seed}", flush=True)
         print(run.tally)
         print(f"{time.monotonic() - begun:.1f} s")
 

@@ -71,8 +71,18 @@ class Configuration:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Configuration:
-        """Read back what `to_json` wrote."""
-        return cls(HnswParameters(**data["hnsw"]), data.get("embedding_function"))
+        """Read back what `to_json` wrote; the ranges are those of a caller's.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            Anything is missing, unknown or out of range.
+        """
+        given, embedding_function = data["hnsw"], data.get("embedding_function")
+        if not isinstance(given, Mapping) or not (embedding_function is None or isinstance(embedding_function, dict)):
+            raise InvalidTypeError("configuration: expected sections of plain data")
+        hnsw = {key: parameter_of(key, value, f"configuration['hnsw'][{key!r}]") for key, value in given.items()}
+        return cls(HnswParameters(**hnsw), embedding_function)
 
 
 _LEGACY = {
@@ -111,7 +121,7 @@ def parse_configuration(metadata: Mapping[str, object] | None, configuration: Ma
                 raise InvalidArgumentError(
                     f"metadata[{key!r}]: unknown HNSW parameter; expected one of {', '.join(_LEGACY)}.{did_you_mean(key, _LEGACY)}"
                 )
-            given[_LEGACY[key]] = _parameter(_LEGACY[key], value, f"metadata[{key!r}]")
+            given[_LEGACY[key]] = parameter_of(_LEGACY[key], value, f"metadata[{key!r}]")
     given |= _hnsw_section(configuration, "configuration")
     embedding_function = (configuration or {}).get("embedding_function")
     if embedding_function is not None and not isinstance(embedding_function, Mapping):
@@ -160,7 +170,7 @@ def _hnsw_section(configuration: Mapping[str, object] | None, place: str) -> dic
         spann = _section(spann, f"{place}['spann']")
         hnsw = {key: spann[key] for key in ("space", "ef_construction", "ef_search", "max_neighbors") if spann.get(key) is not None}
     section = _section(hnsw, f"{place}['hnsw']") if hnsw is not None else {}
-    return {key: _parameter(key, value, f"{place}['hnsw'][{key!r}]") for key, value in section.items() if value is not None}
+    return {key: parameter_of(key, value, f"{place}['hnsw'][{key!r}]") for key, value in section.items() if value is not None}
 
 
 def _section(section: object, place: str) -> Mapping[str, object]:
@@ -169,7 +179,14 @@ def _section(section: object, place: str) -> Mapping[str, object]:
     return section
 
 
-def _parameter(key: str, value: object, place: str) -> object:
+def parameter_of(key: str, value: object, place: str) -> Any:
+    """Return a parameter of the graph if it is one and in range.
+
+    Raises
+    ------
+    InvalidArgumentError
+        It is neither.
+    """
     known = tuple(HnswParameters.__dataclass_fields__)
     if key not in known:
         raise InvalidArgumentError(f"{place}: unknown HNSW parameter; expected one of {', '.join(known)}.{did_you_mean(key, known)}")

@@ -20,6 +20,8 @@
     ├── ServerUnreachableError         503  no server there, or the connection broke (a ConnectionError)
     │   └── ServerTimeoutError         504  it did not answer in time (a TimeoutError)
     ├── ServerReplyError               502  what answered is no Chroma server, or a proxy in front of it
+    ├── TimeLimitError                 504  it took longer than one request may (a TimeoutError)
+    ├── AbandonedError                 503  whoever asked for it went away meanwhile
     └── StoreError                     500  the store could not do it
         ├── ClosedError                500  the client was closed
         ├── DatabaseBusyError          503  another process holds the write lock for too long
@@ -188,6 +190,20 @@ class ServerReplyError(ChromaError, RuntimeError):
 
     status = 502
     code = "ServerReply"
+
+
+class TimeLimitError(ChromaError, TimeoutError):
+    """The operation took longer than its time limit; a write was undone."""
+
+    status = 504
+    code = "TimeLimit"
+
+
+class AbandonedError(ChromaError):
+    """Whoever asked for the operation has gone; a write was undone."""
+
+    status = 503
+    code = "Abandoned"
 
 
 class StoreError(ChromaError, RuntimeError):

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from chroma_nb import ops
+from chroma_nb import ops, stopping
 from chroma_nb.client.client import Admin, AsyncClient, Client
 from chroma_nb.errors import ClosedError, InvalidArgumentError, InvalidTypeError
 from chroma_nb.names import scope_name
@@ -51,12 +51,12 @@ _servers: dict[_Serving, Server] = {}
 
 
 def _held(path: str | os.PathLike[str] | None, *, read_only: bool = False) -> tuple[Engine, Callable[[], None]]:
-    """Return the engine of a store and what gives it up again."""
+    """Return the engine of a store and what gives it up again, once."""
     from chroma_nb.engine.engine import Engine
 
     folder = None if path is None else _folder(path)
     key = _MEMORY if folder is None else str(folder)
-    with _turn:
+    with stopping.taking(_turn):
         engine = _engines.get(key)
         if engine is not None and engine.gone:
             # Its clients say so at their next call; whoever asks for the store anew gets the one that is there now.
@@ -70,7 +70,8 @@ def _held(path: str | os.PathLike[str] | None, *, read_only: bool = False) -> tu
                 f"path {key!r}: already open for writing in this process; close that client first, or open it without read_only"
             )
         _holders[key] += 1
-    return engine, lambda: _release(key, engine)
+    waiting = [key]
+    return engine, lambda: _release(waiting.pop(), engine) if waiting else None
 
 
 def _folder(path: str | os.PathLike[str]) -> Path:
@@ -85,30 +86,34 @@ def _folder(path: str | os.PathLike[str]) -> Path:
 
 
 def _release(key: str, engine: Engine) -> None:
-    with _turn:
-        if _engines.get(key) is not engine:
-            return
-        _holders[key] -= 1
-        if _holders[key] > 0:
-            return
-        del _engines[key], _holders[key]
-    engine.close()
+    with stopping.held_back():
+        with _turn:
+            if _engines.get(key) is not engine:
+                return
+            _holders[key] -= 1
+            if _holders[key] > 0:
+                return
+            del _engines[key], _holders[key]
+        engine.close()
 
 
 def _made(kind: Callable[..., C], path: str | os.PathLike[str] | None, *, read_only: bool = False, **options: Any) -> C:
-    engine, release = _held(path, read_only=read_only)
+    release: Callable[[], None] | None = None
     try:
-        if "tenant" in options:
-            scope_name(options["tenant"], "tenant")
-            scope_name(options["database"], "database")
-            engine.execute(ops.GetDatabase(options["tenant"], options["database"]))
-        client = kind(engine.execute, place=engine.place, **options)
-    except BaseException:
-        release()
+        with stopping.held_back():
+            engine, release = _held(path, read_only=read_only)
+            if "tenant" in options:
+                scope_name(options["tenant"], "tenant")
+                scope_name(options["database"], "database")
+                engine.execute(ops.GetDatabase(options["tenant"], options["database"]))
+            client = kind(engine.execute, place=engine.place, **options)
+            client._engine = engine  # type: ignore[attr-defined]
+            # Runs once, at close() or when the client is dropped without it: re-running a notebook cell must not pile up holders.
+            client._release = weakref.finalize(client, release)  # type: ignore[attr-defined]
+    except BaseException:  # also a signal that was held back until here
+        if release is not None:
+            release()
         raise
-    client._engine = engine  # type: ignore[attr-defined]
-    # Runs once, at close() or when the client is dropped without it: re-running a notebook cell must not pile up holders.
-    client._release = weakref.finalize(client, release)  # type: ignore[attr-defined]
     return client
 
 
@@ -356,9 +361,11 @@ def serve(
     from chroma_nb.http.server import start
     from chroma_nb.publishing import find_way, publish
 
-    with _serving_turn:
-        engine, release = _engine_of(client)
-        try:
+    release: Callable[[], None] | None = None
+    made: Server | None = None
+    try:
+        with stopping.held_back(), stopping.taking(_serving_turn):
+            engine, release = _engine_of(client)
             key = _Serving(engine.place, host, port, token, allow_reset, read_only)
             _make_room(key)
             way = find_way()
@@ -370,35 +377,31 @@ def serve(
             service = Service(engine.execute, allow_reset=allow_reset, read_only=read_only)
             unix = way.socket() if host is None and port is None and token == "" else None
             made = start(service, token=token, host="127.0.0.1" if host is None else host, port=port or 0, unix=unix)
-            try:
-                publish(way, made, engine.folder, read_only=read_only)
-            except BaseException:
-                made.stop()
-                raise
-        except BaseException:
+            publish(way, made, engine.folder, read_only=read_only)
+            made.released = release
+            _servers[key] = made
+    except BaseException:  # also a signal that was held back until here: nothing listens that nobody has a handle of
+        if made is not None:
+            made.stop()
+        if release is not None:
             release()
-            raise
-        made.released = release
-        _servers[key] = made
-        return made
+        raise
+    return made
 
 
 def _engine_of(client: Any) -> tuple[Engine, Callable[[], None]]:
-    """Return the engine of a client or a folder, held once more, and what lets it go (once)."""
+    """Return the engine of a client or a folder, held once more, and what lets it go."""
     if client is None or isinstance(client, (str, os.PathLike)):
-        engine, release = _held(client)
-    else:
-        found: Engine | None = getattr(client, "_engine", None)
-        if found is None:
-            raise InvalidTypeError(
-                f"client: expected a client of a store in this process, or a folder, got {type(client).__name__};"
-                " what a server holds is served already"
-            )
-        if found.closed:
-            raise ClosedError(f"the client of {found.place} is closed; make a new one")
-        engine, release = _held(found.folder)
-    waiting = [release]
-    return engine, lambda: waiting.pop()() if waiting else None
+        return _held(client)
+    found: Engine | None = getattr(client, "_engine", None)
+    if found is None:
+        raise InvalidTypeError(
+            f"client: expected a client of a store in this process, or a folder, got {type(client).__name__};"
+            " what a server holds is served already"
+        )
+    if found.closed:
+        raise ClosedError(f"the client of {found.place} is closed; make a new one")
+    return _held(found.folder)
 
 
 def _make_room(key: _Serving) -> None:

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = "chroma_nb"
 
 LAYERS: tuple[dict[str, set[str]], ...] = (
-    {"ground": {"errors", "_version", "optional"}},
+    {"ground": {"errors", "_version", "optional", "stopping"}},
     {
         "values": {
             "configuration",

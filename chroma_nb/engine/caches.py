@@ -1,8 +1,9 @@
 """Files beside the records file that save work and never carry truth.
 
 A file is a header (JSON) and arrays (raw bytes). SQLite names it together with the sha256 of its bytes; only a file that
-SQLite names, of this store and collection, with exactly those bytes, is believed. Everything else is ignored, reported once
-and made anew. The bytes that were hashed are the bytes that are used: nothing is read twice.
+SQLite names, of this store and collection, with exactly those bytes, is looked at. Everything else is ignored, reported once
+and made anew. The bytes that were hashed are the bytes that are used: nothing is read twice. The checksum finds damage, not malice:
+whoever made the folder made both. So what a cache says is checked once more by whoever makes something of it.
 """
 
 from __future__ import annotations
@@ -10,31 +11,32 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-import os
-import secrets
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from chroma_nb.engine import folder
 from chroma_nb.engine.catalog import Entry
 from chroma_nb.engine.database import CACHES, Database
 from chroma_nb.engine.schema import span
-from chroma_nb.errors import ChromaError
+from chroma_nb.errors import ChromaError, DatabaseCorruptedError
 
+T = TypeVar("T")
 _MAGIC = b"chroma_nb cache 1\n"
 _ALIGNED = 64
+_DTYPES: Final = {np.dtype(kind).str: np.dtype(kind) for kind in ("i1", "u1", "i4", "u4", "i8", "u8", "f8")}
 _log = logging.getLogger("chroma_nb")
 
 
 @dataclass(frozen=True, eq=False)
 class Cache:
-    """A verified cache file: what it says of itself, and its arrays (read-only views of one buffer)."""
+    """A cache file with the bytes that SQLite vouches for: what it says of itself, and its arrays (views of one buffer)."""
 
     seq: int
     header: Mapping[str, Any]
@@ -45,72 +47,55 @@ def save(database: Database, entry: Entry, kind: str, seq: int, header: Mapping[
     """Write a cache of `entry` as of `seq` and have SQLite vouch for it; failing is a warning, never an error."""
     if database.folder is None or database.read_only:
         return False
-    folder = database.folder / CACHES
-    name = f"{entry.info.id}-{kind}-{seq}-{secrets.token_hex(4)}.cache"
-    path = folder / name
+    name = folder.new_name(entry.info.id, kind, seq)
     try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        size, digest = _write(path, {"collection": entry.info.id, "kind": kind, "seq": seq, **header}, arrays)
-        replaced = _register(database, entry, kind, seq, name, size, digest)
+        with folder.opened(database.folder / CACHES, make=True) as files:
+            described = {"collection": entry.info.id, "kind": kind, "seq": seq, **header}
+            pieces = _Pieces(described, arrays)
+            files.write(name, pieces)
+            replaced: str | None = name
+            try:
+                replaced = _register(database, entry, kind, seq, name, pieces.size, pieces.digest.hexdigest())
+            finally:
+                if replaced is not None:
+                    files.remove(replaced)
     except (OSError, ChromaError) as error:
         _log.warning("chroma_nb: the %s cache of collection %r was not saved (%s); answers are not affected", kind, entry.info.name, error)
-        replaced = path
-    if replaced is not None:
-        with contextlib.suppress(OSError):
-            replaced.unlink()
-    return replaced != path
+        return False
+    return replaced != name
 
 
-def _write(path: Path, header: Mapping[str, Any], arrays: Sequence[NDArray[Any]]) -> tuple[int, str]:
-    described = [{"dtype": array.dtype.str, "shape": array.shape} for array in arrays]
-    head = orjson.dumps({**header, "arrays": described})
-    start = _MAGIC + len(head).to_bytes(8, "little") + head
-    digest = hashlib.sha256()
-    size = 0
-    temporary = path.with_suffix(".tmp")
-    try:
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            for piece in (start, *(np.ascontiguousarray(array).data.cast("B") if array.size else b"" for array in arrays)):
-                padding = b"\0" * (-len(piece) % _ALIGNED)
-                for part in (piece, padding):
-                    file.write(part)
-                    digest.update(part)
-                    size += len(part)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.rename(path)
-    except BaseException:
-        # On a full disk what is half written is in the way of everything else.
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
-    _sync_folder(path.parent)
-    return size, digest.hexdigest()
+class _Pieces:
+    """The bytes of a cache file, one after the other; when all were taken, their number and digest."""
+
+    def __init__(self, header: Mapping[str, Any], arrays: Sequence[NDArray[Any]]) -> None:
+        described = [{"dtype": array.dtype.str, "shape": array.shape} for array in arrays]
+        head = orjson.dumps({**header, "arrays": described})
+        self._start = _MAGIC + len(head).to_bytes(8, "little") + head
+        self._arrays = arrays
+        self.size = 0
+        self.digest = hashlib.sha256()
+
+    def __iter__(self) -> Iterator[Any]:
+        for piece in (self._start, *(np.ascontiguousarray(array).data.cast("B") if array.size else b"" for array in self._arrays)):
+            for part in (piece, b"\0" * (-len(piece) % _ALIGNED)):
+                self.digest.update(part)
+                self.size += len(part)
+                yield part
 
 
-def _sync_folder(folder: Path) -> None:
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _register(database: Database, entry: Entry, kind: str, seq: int, name: str, size: int, digest: str) -> Path | None:
-    """Enter the file in SQLite; return the file to remove: the one replaced, or this one if it is out of date already."""
-    assert database.folder is not None  # noqa: S101
-    folder = database.folder / CACHES
-    with database.write() as (connection, _):
-        exists = connection.execute("SELECT 1 FROM collection WHERE number = ? AND id = ?", (entry.number, entry.info.id)).fetchone()
+def _register(database: Database, entry: Entry, kind: str, seq: int, name: str, size: int, digest: str) -> str | None:
+    """Enter the file in SQLite; return the name to remove: of the one replaced, or of this one if it is out of date already."""
+    with database.write() as connection:
+        now = connection.execute("SELECT seq FROM collection WHERE number = ? AND id = ?", (entry.number, entry.info.id)).fetchone()
         held = connection.execute("SELECT seq, file FROM cache WHERE collection = ? AND kind = ?", (entry.number, kind)).fetchone()
-        if exists is None or (held is not None and held[0] > seq):
-            return folder / name
+        # One that claims to be newer than the collection itself is of another store, or a lie.
+        if now is None or (held is not None and isinstance(held[0], int) and seq < held[0] <= now[0]):
+            return name
         connection.execute("INSERT OR REPLACE INTO cache VALUES (?, ?, ?, ?, ?, ?)", (entry.number, kind, seq, name, size, digest))
         if kind == "columns":
             _forget_journal(connection, entry, seq)
-    return None if held is None else folder / held[1]
+    return held[1] if held is not None and folder.is_name(held[1]) else None
 
 
 _JOURNAL_KEPT = 1000
@@ -121,29 +106,34 @@ def _forget_journal(connection: sqlite3.Connection, entry: Entry, seq: int) -> N
     floor = seq - _JOURNAL_KEPT
     if floor <= entry.floor:
         return
-
     connection.execute("DELETE FROM change WHERE key BETWEEN ? AND ?", span(entry.number, 0, floor))
     connection.execute("UPDATE collection SET floor = ? WHERE number = ?", (floor, entry.number))
 
 
-def load(database: Database, connection: sqlite3.Connection, entry: Entry, kind: str) -> Cache | None:
-    """Return the verified cache of this kind, or None when there is none to be believed."""
+def load(
+    database: Database, connection: sqlite3.Connection, entry: Entry, kind: str, most: int, made: Callable[[Cache], T | None]
+) -> T | None:
+    """Return what `made` makes of the cache of this kind, or None when there is none to be believed.
+
+    Parameters
+    ----------
+    most
+        Bytes that such a cache of this collection may have.
+    made
+        Checks every number it uses; raises ValueError, KeyError, TypeError or DatabaseCorruptedError for what is not right.
+    """
     if database.folder is None:
         return None
     row = connection.execute("SELECT seq, file, size, sha256 FROM cache WHERE collection = ? AND kind = ?", (entry.number, kind)).fetchone()
     if row is None:
         return None
-    seq, name, size, sha256 = row
+    name = row[1]
     try:
-        cache = _verified(database.folder / CACHES / name, size, sha256)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return made(_verified(database.folder / CACHES, row, most, entry, kind))
+    except (OSError, ValueError, KeyError, TypeError, DatabaseCorruptedError) as error:
         if not _is_replaced(database, entry, kind, name):
             _log.warning("chroma_nb: the %s cache of collection %r is not usable (%s); it will be made anew", kind, entry.info.name, error)
         return None
-    if cache.header.get("collection") != entry.info.id or cache.header.get("kind") != kind or cache.seq != seq or seq > entry.seq:
-        _log.warning("chroma_nb: the %s cache of collection %r belongs elsewhere; it will be made anew", kind, entry.info.name)
-        return None
-    return cache
 
 
 def _is_replaced(database: Database, entry: Entry, kind: str, name: str) -> bool:
@@ -153,23 +143,36 @@ def _is_replaced(database: Database, entry: Entry, kind: str, name: str) -> bool
     return row is None or row[0] != name
 
 
-def _verified(path: Path, size: int, sha256: str) -> Cache:
-    if path.stat().st_size != size:
-        raise ValueError("its size differs")
-    data = np.fromfile(path, dtype=np.uint8)
-    if len(data) != size or hashlib.sha256(data.data).hexdigest() != sha256:
+def _verified(place: Path, row: tuple[Any, ...], most: int, entry: Entry, kind: str) -> Cache:
+    seq, name, size, sha256 = row
+    if not isinstance(size, int) or not len(_MAGIC) <= size <= most:
+        raise ValueError(f"{size!r} bytes are too few or too many")
+    with folder.opened(place) as files:
+        data = files.read(name, size)
+    if hashlib.sha256(data.data).hexdigest() != sha256:
         raise ValueError("its checksum differs")
+    cache = _parsed(data)
+    if cache.header.get("collection") != entry.info.id or cache.header.get("kind") != kind or not cache.seq == seq <= entry.seq:
+        raise ValueError("it belongs elsewhere")
+    return cache
+
+
+def _parsed(data: NDArray[np.uint8]) -> Cache:
     start = len(_MAGIC) + 8
     if data[: len(_MAGIC)].tobytes() != _MAGIC:
         raise ValueError("another format")
     length = int.from_bytes(data[len(_MAGIC) : start].tobytes(), "little")
     header = orjson.loads(data[start : start + length].tobytes())
+    if not isinstance(header, dict) or type(header["seq"]) is not int or not isinstance(header["arrays"], list):
+        raise TypeError("its header is not one of ours")
     place = _padded(start + length)
     arrays = []
     for described in header["arrays"]:
-        dtype, shape = np.dtype(described["dtype"]), tuple(described["shape"])
-        end = place + dtype.itemsize * int(np.prod(shape))
-        arrays.append(data[place:end].view(dtype).reshape(shape))
+        dtype, (size,) = _DTYPES[described["dtype"]], described["shape"]
+        if type(size) is not int or not 0 <= size * dtype.itemsize <= len(data) - place:
+            raise ValueError("an array of it goes beyond its end")
+        end = place + dtype.itemsize * size
+        arrays.append(data[place:end].view(dtype))
         place = _padded(end)
     return Cache(header["seq"], header, arrays)
 
@@ -179,14 +182,9 @@ def _padded(length: int) -> int:
 
 
 def remove_strays(database: Database, connection: sqlite3.Connection, older_than: float) -> None:
-    """Delete files in the caches folder that SQLite does not name and that nobody is writing (older than `older_than`)."""
+    """Delete our files in the caches folder that SQLite does not name and that nobody is writing (older than `older_than`)."""
     if database.folder is None or database.read_only:
         return
-    folder = database.folder / CACHES
-    if not folder.is_dir():
-        return
     named = {name for (name,) in connection.execute("SELECT file FROM cache")}
-    for path in folder.iterdir():
-        with contextlib.suppress(OSError):
-            if path.name not in named and path.suffix in {".cache", ".tmp"} and path.stat().st_mtime < older_than:
-                path.unlink()
+    with contextlib.suppress(OSError), folder.opened(database.folder / CACHES) as files:
+        files.remove_strays(named, older_than)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import uuid
 from collections.abc import Sequence
@@ -13,8 +14,9 @@ import orjson
 
 from chroma_nb.configuration import Configuration
 from chroma_nb.engine.encoding import decode_metadatas, encode_metadata
-from chroma_nb.engine.schema import span
+from chroma_nb.engine.schema import SHIFT, span
 from chroma_nb.errors import DatabaseCorruptedError, NotFoundError, UniqueConstraintError, did_you_mean
+from chroma_nb.records import MAX_DIMENSION
 from chroma_nb.results import CollectionInfo, DatabaseInfo
 from chroma_nb.scalars import Metadata
 
@@ -41,6 +43,12 @@ _SELECT = """
     FROM collection AS c JOIN database AS d ON d.number = c.database JOIN tenant AS t ON t.number = d.tenant"""
 
 
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+_COLLECTIONS = 1 << 63 - SHIFT
+_MOST = 1 << SHIFT - 1
+"""Rows or labels that may have been given away: half of what a key has room for, so that there is always room for one more call."""
+
+
 @lru_cache(maxsize=256)
 def _configuration(text: bytes) -> Configuration:
     return Configuration.from_json(orjson.loads(text))
@@ -50,11 +58,22 @@ def _entry(row: Sequence[Any]) -> Entry:
     number, identifier, name, tenant, database, metadata, configuration, dimension, count, seq, vectors_seq, next_row, next_label, floor = (
         row
     )
+    if not (
+        type(identifier) is type(name) is type(tenant) is type(database) is str
+        and _UUID.fullmatch(identifier)
+        and not set(map(type, (number, count, seq, vectors_seq, next_row, next_label, floor))) - {int}
+        and 0 < number < _COLLECTIONS
+        and 0 <= count <= next_row <= _MOST
+        and count <= next_label <= _MOST
+        and 0 <= floor <= seq <= _MOST
+        and 0 <= vectors_seq <= seq
+        and ((dimension is None and not count) or (type(dimension) is int and 0 < dimension <= MAX_DIMENSION))
+    ):
+        raise DatabaseCorruptedError(f"collection {str(name)[:60]!r}: the numbers that describe it are damaged; restore a backup")
     try:
-        uuid.UUID(identifier)
         parsed_metadata, parsed_configuration = None if metadata is None else decode_metadatas([metadata])[0], _configuration(configuration)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise DatabaseCorruptedError(f"collection {name!r}: its description is damaged ({error}); restore a backup") from error
+        raise DatabaseCorruptedError(f"collection {name[:60]!r}: its description is damaged ({error}); restore a backup") from error
     info = CollectionInfo(
         id=identifier,
         name=name,
@@ -233,7 +252,13 @@ def create_tenant(connection: sqlite3.Connection, name: str) -> None:
 
 def tenants(connection: sqlite3.Connection) -> list[str]:
     """Return the names of all tenants in order of creation."""
-    return [name for (name,) in connection.execute("SELECT name FROM tenant ORDER BY number")]
+    return [_text(name, "a tenant") for (name,) in connection.execute("SELECT name FROM tenant ORDER BY number")]
+
+
+def _text(value: object, whose: str) -> str:
+    if not isinstance(value, str):
+        raise DatabaseCorruptedError(f"the name or id of {whose} is no text; restore a backup")
+    return value
 
 
 def create_database(connection: sqlite3.Connection, tenant: str, name: str) -> None:
@@ -250,14 +275,14 @@ def databases(connection: sqlite3.Connection, tenant: str, limit: int | None, of
     rows = connection.execute(
         "SELECT id, name FROM database WHERE tenant = ? ORDER BY number LIMIT ? OFFSET ?", (number, -1 if limit is None else limit, offset)
     )
-    return [DatabaseInfo(identifier, name, tenant) for identifier, name in rows]
+    return [DatabaseInfo(_text(identifier, "a database"), _text(name, "a database"), tenant) for identifier, name in rows]
 
 
 def database(connection: sqlite3.Connection, tenant: str, name: str) -> DatabaseInfo:
     """Return one database."""
     number = database_number(connection, tenant, name)
     identifier = connection.execute("SELECT id FROM database WHERE number = ?", (number,)).fetchone()[0]
-    return DatabaseInfo(identifier, name, tenant)
+    return DatabaseInfo(_text(identifier, "a database"), name, tenant)
 
 
 def delete_database(connection: sqlite3.Connection, tenant: str, name: str) -> list[int]:

@@ -8,6 +8,8 @@ Theory of operation
   holder dies) that also covers every checkpoint: SQLite before 3.51.3 can corrupt a WAL when one connection commits while
   another checkpoints (sqlite.org/wal.html, "The WAL-reset bug"), so automatic checkpoints are off.
 * No connection is open while the process is forked; parent and child each open their own afterwards (`engine.forking`).
+* Whoever calls holds signals back (`chroma_nb.stopping`). A statement looks every few thousand steps whether it is to end, so that a
+  Ctrl-C, a time limit or a client that left ends any of them, and whatever SQLite was told to do by somebody's file.
 * A store without a folder lives in memory behind one connection and one lock.
 
 Only this package knows SQLite; its errors leave here translated.
@@ -24,23 +26,27 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from filelock import FileLock, Timeout
 
+from chroma_nb import stopping
+from chroma_nb.engine import folder as files
 from chroma_nb.engine import schema
 from chroma_nb.engine.forking import Gate
-from chroma_nb.engine.interrupts import Postponed
 from chroma_nb.errors import (
     ChromaError,
     ClosedError,
     DatabaseBusyError,
     DatabaseCorruptedError,
     InvalidArgumentError,
+    NotFoundError,
     ReadOnlyError,
     StorageFullError,
     StoreError,
 )
+from chroma_nb.filters import is_found
 
 RECORDS = "chroma_nb.sqlite3"
 CACHES = "caches"
@@ -52,6 +58,10 @@ _LARGEST_WAL = 256 << 20
 """Past this a write folds the WAL into the records file itself; before, that is left to a pause in the writing."""
 _KEPT_READERS = 8
 _FORK_PATIENCE = 5.0
+_STEPS = 20_000
+"""Of SQLite's machine, between two looks at whether to go on: some milliseconds."""
+_HARMLESS = (InvalidArgumentError, NotFoundError)
+"""Errors that leave no statement behind in the middle of its rows."""
 
 _databases: weakref.WeakSet[Database] = weakref.WeakSet()
 _torn: set[str] = set()
@@ -61,6 +71,60 @@ _abandoned: list[Any] = []
 
 class _Still(sqlite3.Connection):
     """A connection that takes the file for unchanging; good for one read, because the next one may find a writer."""
+
+
+class _Errors:
+    """Context that turns SQLite's errors into ours, and says of every damage in which file it is."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        place = self._database.place
+        if isinstance(error, sqlite3.Error):
+            stopping.check()  # what broke the statement off, or was raised in a function that it called, says more
+            raise self._translated(error) from error
+        if isinstance(error, UnicodeDecodeError):  # a message of SQLite's that quotes damaged text
+            raise DatabaseCorruptedError(f"{place}: damaged ({error}); restore it from a backup") from error
+        if isinstance(error, DatabaseCorruptedError) and place not in str(error):
+            raise DatabaseCorruptedError(f"{place}: {error}") from error
+
+    def _translated(self, error: sqlite3.Error) -> ChromaError:
+        text = str(error)
+        if "full" in text:
+            return StorageFullError(f"{self._database.place}: the disk is full; the call was undone. Free some space and repeat it")
+        if "readonly" in text or "read-only" in text:
+            return ReadOnlyError(f"{self._database.place}: cannot be written ({text})")
+        if "locked" in text or "busy" in text:
+            return DatabaseBusyError(f"{self._database.place}: another program holds the file ({text}); try again when it is done")
+        if "unable to open" in text and self._database.read_only:
+            return ReadOnlyError(
+                f"{self._database.place}: the last writes are in its -wal file, which cannot be read where nothing may be written;"
+                " copy the folder to a place where you may write"
+            )
+        if "malformed" in text or "not a database" in text or "decode to UTF-8" in text:
+            return DatabaseCorruptedError(f"{self._database.place}: damaged ({text}); restore it from a backup")
+        return StoreError(f"{self._database.place}: {text}; what was committed before is intact")
+
+
+class _Loan:
+    """Context with a connection of the pool; it comes back unless what happened may have left a statement running on it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._connection = self._database._taken()
+        return self._connection
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if error is None or isinstance(error, _HARMLESS):
+            self._database._give_back(self._connection)
+        else:
+            self._connection.close()
 
 
 class Database:
@@ -79,8 +143,9 @@ class Database:
         self.place = "in memory" if folder is None else str(folder / RECORDS)
         self.read_only = read_only
         self._closed = False
+        self._errors = _Errors(self)
         self._renew()
-        with self.translating():
+        with self._errors:
             if folder is None:
                 self._memory = self._connect()
                 schema.prepare(self._memory, self.place)
@@ -116,9 +181,10 @@ class Database:
             raise InvalidArgumentError(
                 f"path {str(folder)!r}: cannot be made ({error.strerror}); give a folder you may write to"
             ) from error
-        with Postponed() as interrupt, self._exclusively(interrupt):
-            caches = folder / CACHES
-            if (not records.exists() or records.stat().st_size == 0) and caches.is_dir() and any(caches.iterdir()):
+        files.check(folder / _LOCK)
+        with self._exclusively():
+            files.check_records(records, read_only=False)
+            if (not records.exists() or records.stat().st_size == 0) and files.has_caches(folder / CACHES):
                 raise DatabaseCorruptedError(
                     f"{records}: missing or empty, but caches of it are there; restore it from a backup, or remove the folder"
                 )
@@ -154,6 +220,7 @@ class Database:
         if self.folder is None:
             target, uri = ":memory:", False
         else:
+            files.check_records(Path(self.place), read_only=self.read_only)
             target, uri = f"{Path(self.place).absolute().as_uri()}?mode={'ro' if self.read_only else 'rwc'}{'&immutable=1' * still}", True
         connection = sqlite3.connect(
             target,
@@ -172,30 +239,30 @@ class Database:
         return connection
 
     def _configure(self, connection: sqlite3.Connection) -> None:
+        connection.set_progress_handler(stopping.is_due, _STEPS)
+        schema.harden(connection)
         connection.execute(f"PRAGMA page_size = {schema.PAGE_SIZE}")
-        if self.folder is not None and not self.read_only:
+        if self.folder is not None:
             schema.is_ours(connection, self.place)  # before anything is written into what may be another program's
+        if self.folder is not None and not self.read_only:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.create_function("chroma_nb_search", 2, stopping.carrying(is_found), deterministic=True)
         connection.execute("PRAGMA cache_size = -32768")
-        connection.execute("PRAGMA trusted_schema = OFF")
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
         """Give a connection inside a transaction that sees one committed state."""
-        with self.translating(), self._gate.passing():
+        with self._errors, self._gate:
             self.check_usable()
             if self.folder is None:
-                with self._memory_turn:
+                with stopping.taking(self._memory_turn):
                     self.check_usable()
                     yield from self._reading(self._memory)
                 return
-            connection = self._taken()
-            try:
+            with _Loan(self) as connection:
                 yield from self._reading(connection)
-            finally:
-                self._give_back(connection)
 
     @staticmethod
     def _reading(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
@@ -212,28 +279,26 @@ class Database:
             connection.execute("ROLLBACK")
 
     @contextlib.contextmanager
-    def write(self) -> Iterator[tuple[sqlite3.Connection, Postponed]]:
+    def write(self) -> Iterator[sqlite3.Connection]:
         """Give a connection inside the one write transaction; it commits at the end, or undoes itself on any exception."""
-        with self.translating(), self._gate.passing():
+        with self._errors, self._gate:
             self.check_usable()
             if self.read_only:
                 raise ReadOnlyError(f"{self.place}: open for reading only; open it from a folder you may write to")
-            with Postponed() as interrupt, self._exclusively(interrupt):
+            with self._exclusively():
                 self.check_usable()
-                connection = self._memory if self.folder is None else self._taken()
-                try:
-                    yield from self._writing(connection, interrupt)
-                    if self.folder is not None:
-                        self._checkpoint_from(_LARGEST_WAL, connection)
-                finally:
-                    if self.folder is not None:
-                        self._give_back(connection)
+                if self.folder is None:
+                    yield from self._writing(self._memory)
+                    return
+                with _Loan(self) as connection:
+                    yield from self._writing(connection)
+                    self._checkpoint_from(_LARGEST_WAL, connection)
 
-    def _writing(self, connection: sqlite3.Connection, interrupt: Postponed) -> Iterator[tuple[sqlite3.Connection, Postponed]]:
-        self._begin(connection, interrupt)
+    def _writing(self, connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+        self._begin(connection)
         try:
-            yield connection, interrupt
-            interrupt.check()
+            yield connection
+            stopping.check()
             connection.execute("COMMIT")
         except BaseException:
             self._leave_transaction(connection)
@@ -246,7 +311,7 @@ class Database:
             return self._connect()
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
-        # Still in a transaction: an interrupt came between BEGIN and its undoing, or the undoing failed.
+        # Still in a transaction: its undoing failed.
         usable = not connection.in_transaction and not isinstance(connection, _Still)
         if usable and len(self._readers) < _KEPT_READERS and not self._closed:
             self._readers.append(connection)
@@ -254,7 +319,7 @@ class Database:
             connection.close()
 
     @staticmethod
-    def _begin(connection: sqlite3.Connection, interrupt: Postponed) -> None:
+    def _begin(connection: sqlite3.Connection) -> None:
         Database._leave_transaction(connection)
         deadline = time.monotonic() + BUSY_TIMEOUT
         while True:
@@ -264,17 +329,17 @@ class Database:
                 # Only a program that does not know write.lock can be in the way here.
                 if "locked" not in str(error) or time.monotonic() > deadline:
                     raise
-                interrupt.check()
+                stopping.check()
             else:
                 return
 
     @contextlib.contextmanager
-    def _exclusively(self, interrupt: Postponed | None = None) -> Iterator[None]:
+    def _exclusively(self) -> Iterator[None]:
         """Hold the turn to write, against the threads of this process and against other processes."""
         deadline = time.monotonic() + BUSY_TIMEOUT
         turn = self._memory_turn if self.folder is None else self._writer
         while not turn.acquire(timeout=_SLICE):
-            self._keep_waiting(deadline, interrupt)
+            self._keep_waiting(deadline)
         try:
             if self.folder is None:
                 yield
@@ -284,7 +349,7 @@ class Database:
                     self._file_lock.acquire(timeout=_SLICE, poll_interval=0.005)
                     break
                 except Timeout:
-                    self._keep_waiting(deadline, interrupt)
+                    self._keep_waiting(deadline)
                 except OSError as error:
                     raise StoreError(f"{self._file_lock.lock_file}: {error.strerror}; the store cannot be written") from error
             try:
@@ -294,9 +359,8 @@ class Database:
         finally:
             turn.release()
 
-    def _keep_waiting(self, deadline: float, interrupt: Postponed | None) -> None:
-        if interrupt is not None:
-            interrupt.check()
+    def _keep_waiting(self, deadline: float) -> None:
+        stopping.check()
         if time.monotonic() > deadline:
             raise DatabaseBusyError(
                 f"{self.place}: another process has been writing for {BUSY_TIMEOUT:.0f} s; try again, or stop the other notebook"
@@ -306,12 +370,8 @@ class Database:
         """Fold the WAL into the records file if it has grown; for whoever has time for it."""
         if self.folder is None or self.read_only or self._closed or self.is_gone():
             return
-        with self.translating(), self._gate.passing(), Postponed() as interrupt, self._exclusively(interrupt):
-            connection = self._taken()
-            try:
-                self._checkpoint_from(_LARGE_WAL, connection)
-            finally:
-                self._give_back(connection)
+        with self._errors, self._gate, self._exclusively(), _Loan(self) as connection:
+            self._checkpoint_from(_LARGE_WAL, connection)
 
     def _checkpoint_from(self, size: int, connection: sqlite3.Connection) -> None:
         try:
@@ -351,37 +411,6 @@ class Database:
         if self.is_gone():
             raise StoreError(f"{self.place}: removed or replaced while it was open; close this client and make a new one")
 
-    @contextlib.contextmanager
-    def translating(self) -> Iterator[None]:
-        """Turn SQLite's errors into ours, and say of every damage in which file it is."""
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise self._translated(error) from error
-        except UnicodeDecodeError as error:  # a message of SQLite's that quotes damaged text
-            raise DatabaseCorruptedError(f"{self.place}: damaged ({error}); restore it from a backup") from error
-        except DatabaseCorruptedError as error:
-            if self.place in str(error):
-                raise
-            raise DatabaseCorruptedError(f"{self.place}: {error}") from error
-
-    def _translated(self, error: sqlite3.Error) -> ChromaError:
-        text = str(error)
-        if "full" in text:
-            return StorageFullError(f"{self.place}: the disk is full; the call was undone. Free some space and repeat it")
-        if "readonly" in text or "read-only" in text:
-            return ReadOnlyError(f"{self.place}: cannot be written ({text})")
-        if "locked" in text or "busy" in text:
-            return DatabaseBusyError(f"{self.place}: another program holds the file ({text}); try again when it is done")
-        if "unable to open" in text and self.read_only:
-            return ReadOnlyError(
-                f"{self.place}: the last writes are in its -wal file, which cannot be read where nothing may be written;"
-                " copy the folder to a place where you may write"
-            )
-        if "malformed" in text or "not a database" in text or "decode to UTF-8" in text:
-            return DatabaseCorruptedError(f"{self.place}: damaged ({text}); restore it from a backup")
-        return StoreError(f"{self.place}: {text}; what was committed before is intact")
-
     def before_fork(self) -> None:
         """Let everybody finish and let go of the file (called in the parent)."""
         self._quiet = self._gate.shut(_FORK_PATIENCE)
@@ -419,17 +448,17 @@ class Database:
         self._closed = True
         if self.place in _torn:
             return
-        with self._gate.passing():
+        with self._gate:
             self._close()
 
     def _close(self) -> None:
         if self.folder is None:
-            with self._memory_turn:
+            with stopping.taking(self._memory_turn):
                 self._memory.close()
             return
         with contextlib.suppress(sqlite3.Error, ChromaError, OSError):
             if not self.read_only and self._file_identity() == self._identity:
-                with Postponed() as interrupt, self._exclusively(interrupt):
+                with self._exclusively():
                     connection = self._taken()
                     self._checkpoint(connection)
                     self._close_readers()
@@ -443,8 +472,9 @@ class Database:
 
 def _of_each(method: Callable[[Database], None]) -> Callable[[], None]:
     def called() -> None:
-        for database in list(_databases):
-            method(database)
+        with stopping.held_back():
+            for database in list(_databases):
+                method(database)
 
     return called
 

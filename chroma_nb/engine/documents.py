@@ -1,6 +1,7 @@
 """Tests on documents, evaluated by SQLite row by row, so that documents never have to fit in memory.
 
-``$contains`` is ``instr``: a literal, case-sensitive substring in which ``%`` and ``_`` are ordinary characters.
+``$contains`` is ``instr``: a literal, case-sensitive substring in which ``%`` and ``_`` are ordinary characters. The function of
+``$regex`` is made with each connection (`chroma_nb.engine.database`).
 """
 
 from __future__ import annotations
@@ -13,8 +14,7 @@ from numpy.typing import NDArray
 from chroma_nb.engine.catalog import Entry
 from chroma_nb.engine.schema import span
 from chroma_nb.engine.view import Mask, Positions, View
-from chroma_nb.errors import InvalidArgumentError
-from chroma_nb.filters import Document, is_found
+from chroma_nb.filters import Document
 
 _SPARSE = 20
 _PARAMETERS = 500
@@ -33,30 +33,14 @@ def mask(connection: sqlite3.Connection, entry: Entry, view: View, test: Documen
     -------
     (view.size,) bool
     """
-    refused: list[InvalidArgumentError] = []
-
-    def search(pattern: str, document: str) -> bool:
-        try:
-            return is_found(pattern, document)
-        except InvalidArgumentError as error:  # SQLite would only say that a function failed
-            refused.append(error)
-            raise
-
-    if test.op.endswith("regex"):
-        connection.create_function("chroma_nb_search", 2, search, deterministic=True)
     condition = f"document IS NOT NULL AND {_TESTS[test.op]}"
     if getattr(test, "missing", False):
         condition = f"(document IS NULL OR {_TESTS[test.op]})"
     passed = np.zeros(view.size, dtype=bool)
-    try:
-        if within is not None and len(within) * _SPARSE < view.count:
-            rows = _among(connection, entry, condition, test.text, view.rows[within])
-        else:
-            rows = _everywhere(connection, entry, condition, test.text)
-    except sqlite3.OperationalError:
-        if refused:
-            raise refused[0] from None
-        raise
+    if within is not None and len(within) * _SPARSE < view.count:
+        rows = _among(connection, entry, condition, test.text, view.rows[within])
+    else:
+        rows = _everywhere(connection, entry, condition, test.text)
     passed[view.positions_of_rows(rows)] = True
     if within is not None:
         inside = np.zeros(view.size, dtype=bool)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from itertools import chain
+from types import NoneType
+from typing import Any, cast
 from zlib import crc32
 
 import numpy as np
@@ -16,7 +18,7 @@ import orjson
 
 from chroma_nb.errors import DatabaseCorruptedError
 from chroma_nb.records import Records
-from chroma_nb.scalars import Instant, Value
+from chroma_nb.scalars import INT_MAX, INT_MIN, PLAIN, Instant, Value
 
 
 @dataclass(frozen=True)
@@ -51,27 +53,49 @@ def encode_metadata(metadata: Mapping[str, Value | None] | None) -> bytes | None
 
 
 def decode_metadatas(texts: Sequence[bytes | None]) -> list[dict[str, Value] | None]:
-    """Read many metadata texts at once."""
+    """Read many metadata texts at once.
+
+    Raises
+    ------
+    DatabaseCorruptedError
+        One is not what `encode_metadata` writes.
+    """
     present = [text for text in texts if text is not None]
     try:
         parsed = orjson.loads(b"[" + b",".join(present) + b"]")
-    except orjson.JSONDecodeError as error:
+        decoded = _checked(parsed, len(present))
+    except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise DatabaseCorruptedError(f"metadata in the records file is damaged ({error}); restore it from a backup") from error
-    for i, text in enumerate(present):
-        if b":[" in text or b":{" in text:
-            parsed[i] = {key: _thaw(value) for key, value in parsed[i].items()}
     if len(present) == len(texts):
-        return list(parsed)
-    following = iter(parsed)
+        return list(decoded)
+    following = iter(decoded)
     return [None if text is None else next(following) for text in texts]
 
 
-def _thaw(value: object) -> Value:
+def _checked(parsed: list[Any], count: int) -> list[dict[str, Value]]:
+    if set(map(type, parsed)) - {dict} or len(parsed) != count:
+        raise ValueError("not one object per record")
+    kinds = set(map(type, chain.from_iterable(map(dict.values, parsed))))
+    if kinds & {list, dict}:
+        parsed = [{key: _thaw(value) if type(value) in (list, dict) else value for key, value in each.items()} for each in parsed]
+    if kinds - PLAIN - {list, dict} or (
+        int in kinds and any(type(value) is int and not INT_MIN <= value <= INT_MAX for each in parsed for value in each.values())
+    ):
+        raise ValueError("a value of no kind that is stored")
+    return parsed
+
+
+def _thaw(value: Any) -> Value:
     if isinstance(value, list):
+        if len(set(map(type, value))) != 1 or type(value[0]) not in PLAIN:
+            raise ValueError("a list of several kinds")
+        if type(value[0]) is int and not INT_MIN <= min(value) <= max(value) <= INT_MAX:
+            raise ValueError("an integer beyond 64 bits")
         return tuple(value)
-    if isinstance(value, dict):
-        return Instant(value["ns"], value["zone"])
-    return value  # type: ignore[return-value]
+    ns, zone = value["ns"], value["zone"]
+    if type(ns) is not int or not INT_MIN < ns <= INT_MAX or not isinstance(zone, (str, NoneType)):
+        raise ValueError("an instant out of range")
+    return Instant(ns, zone)
 
 
 def head_crc(identifier: str, uri: str | None, metadata: bytes | None) -> int:

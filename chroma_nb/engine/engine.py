@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from chroma_nb import ops
+from chroma_nb import ops, stopping
 from chroma_nb._version import __version__
 from chroma_nb.engine import caches, catalog, graph, layouts, reading, schema, view
 from chroma_nb.engine.catalog import Entry
@@ -68,15 +68,16 @@ class Engine:
     """
 
     def __init__(self, folder: Path | None, *, allow_reset: bool = False, read_only: bool = False) -> None:
-        self._database = Database(folder, read_only=read_only)
-        self.allow_reset = allow_reset
-        self._memory = Memory(self._database)
-        self._indexer = Indexer(self._database, self._memory)
-        self._closing = threading.Lock()
-        self._closed = False
-        with self._database.read() as connection:
-            caches.remove_strays(self._database, connection, time.time() - _STRAY_AGE)
-        _engines.add(self)
+        with stopping.held_back():
+            self._database = Database(folder, read_only=read_only)
+            self.allow_reset = allow_reset
+            self._memory = Memory(self._database)
+            self._indexer = Indexer(self._database, self._memory)
+            self._closing = threading.Lock()
+            self._closed = False
+            with self._database.read() as connection:
+                caches.remove_strays(self._database, connection, time.time() - _STRAY_AGE)
+            _engines.add(self)
 
     @property
     def place(self) -> str:
@@ -113,12 +114,13 @@ class Engine:
         """
         if self._closed:
             raise ClosedError(f"the client of {self.place} is closed; make a new one")
-        reply: R = _HANDLERS[type(op)](self, op)
+        with stopping.held_back():
+            reply: R = _HANDLERS[type(op)](self, op)
         return reply
 
     def close(self) -> None:
         """Stop background work, save what spares the next start some work, close the store; safe to call twice."""
-        with self._closing:
+        with stopping.held_back(), stopping.taking(self._closing):
             if self._closed:
                 return
             self._indexer.stop()
@@ -172,7 +174,7 @@ class Engine:
             raise AuthorizationError(
                 "Resetting is not allowed by this configuration: make the client with allow_reset=True if you mean to delete everything"
             )
-        with self._database.write() as (connection, _interrupt):
+        with self._database.write() as connection:
             for number in catalog.numbers(connection):
                 catalog.delete(connection, number)
             connection.execute("DELETE FROM database")
@@ -181,7 +183,7 @@ class Engine:
         self._memory.renew()
 
     def _create_tenant(self, op: ops.CreateTenant) -> None:
-        with self._database.write() as (connection, _):
+        with self._database.write() as connection:
             catalog.create_tenant(connection, op.name)
 
     def _get_tenant(self, op: ops.GetTenant) -> str:
@@ -194,7 +196,7 @@ class Engine:
             return catalog.tenants(connection)
 
     def _create_database(self, op: ops.CreateDatabase) -> None:
-        with self._database.write() as (connection, _):
+        with self._database.write() as connection:
             catalog.create_database(connection, op.tenant, op.name)
 
     def _get_database(self, op: ops.GetDatabase) -> DatabaseInfo:
@@ -206,7 +208,7 @@ class Engine:
             return catalog.databases(connection, op.tenant, op.limit, op.offset)
 
     def _delete_database(self, op: ops.DeleteDatabase) -> None:
-        with self._database.write() as (connection, _):
+        with self._database.write() as connection:
             catalog.delete_database(connection, op.tenant, op.name)
 
     def _create_collection(self, op: ops.CreateCollection) -> CollectionInfo:
@@ -214,7 +216,7 @@ class Engine:
             found = catalog.find(connection, catalog.database_number(connection, op.tenant, op.database), op.name)
         if found is not None and op.get_or_create:
             return found.info
-        with self._database.write() as (connection, _):
+        with self._database.write() as connection:
             database = catalog.database_number(connection, op.tenant, op.database)
             found = catalog.find(connection, database, op.name) if op.get_or_create else None
             return (found or catalog.create(connection, database, op.name, op.metadata, op.configuration)).info
@@ -236,7 +238,7 @@ class Engine:
             return catalog.count(connection, op.tenant, op.database)
 
     def _modify_collection(self, op: ops.ModifyCollection) -> CollectionInfo:
-        with self._database.write() as (connection, _):
+        with self._database.write() as connection:
             entry = catalog.by_id(connection, op.collection)
             catalog.modify(connection, entry, op.name, op.configuration)
             if op.set_metadata:
@@ -244,11 +246,11 @@ class Engine:
             return catalog.by_id(connection, op.collection).info
 
     def _fork_collection(self, op: ops.ForkCollection) -> CollectionInfo:
-        with self._database.write() as (connection, _):
+        with self._database.write() as connection:
             return catalog.fork(connection, catalog.by_id(connection, op.collection), op.name).info
 
     def _delete_collection(self, op: ops.DeleteCollection) -> None:
-        with self._database.write() as (connection, _):
+        with self._database.write() as connection:
             entry = catalog.by_name(connection, op.tenant, op.database, op.name)
             catalog.delete(connection, entry.number)
         self._memory.forget(entry.info.id)
@@ -265,21 +267,21 @@ class Engine:
         return self._writing(op.collection, lambda change: change.update(op.records))
 
     def _writing(self, collection: str, body: Callable[[Change], R], progress: Callable[[int], Any] | None = None) -> R:
-        with self._database.write() as (connection, interrupt):
+        with self._database.write() as connection:
             entry = catalog.by_id(connection, collection)
-            reply = body(Change(connection, entry, interrupt, progress))
+            reply = body(Change(connection, entry, progress))
         self._indexer.poke(collection)
         return reply
 
     def _delete(self, op: ops.Delete) -> int:
         while True:
-            with self._database.write() as (connection, interrupt):
+            with self._database.write() as connection:
                 entry = catalog.by_id(connection, op.collection)
                 try:
                     rows = self._rows(connection, entry, op.ids, op.filter, op.limit, 0)
                 except OutdatedReadError:
                     continue
-                removed = Change(connection, entry, interrupt).delete(rows)
+                removed = Change(connection, entry).delete(rows)
             self._indexer.poke(op.collection)
             return removed
 
@@ -419,6 +421,8 @@ class Engine:
             line = connection.execute("SELECT label FROM change WHERE key = ?", (first,)).fetchone()
             if op.version < entry.floor or line is None:
                 return None
+            if type(line[0]) is not int:
+                raise reading.damaged(entry, "its journal is damaged")
             return current.ids.at(current.in_order(np.flatnonzero(current.alive & (current.labels >= line[0]))))
 
         return self._reading(op.collection, changed)
@@ -431,7 +435,7 @@ class Engine:
         if self._database.read_only:
             return
         stored = layouts.encode(op)
-        with self._database.write() as (connection, _):
+        with self._database.write() as connection:
             layouts.save(connection, catalog.by_id(connection, op.collection), stored)
 
     def _build_index(self, op: ops.BuildIndex) -> None:
@@ -439,8 +443,10 @@ class Engine:
             catalog.by_id(connection, op.collection)
 
         def going_on(added: int) -> bool:
+            stopping.check()
             if op.progress is not None:
-                op.progress(added)
+                with stopping.released():
+                    op.progress(added)
             return True
 
         self._indexer.maintain(op.collection, going_on, force=True)

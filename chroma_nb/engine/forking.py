@@ -8,18 +8,20 @@ acknowledged was gone. So at the moment of a fork no connection is open and no t
 
 from __future__ import annotations
 
-import contextlib
 import threading
-from collections.abc import Iterator
+
+from chroma_nb import stopping
+
+_SLICE = 0.1
 
 
 class Gate:
-    """Counts who is inside; can be shut.
+    """Counts who is inside, for the length of a ``with`` block; can be shut, and then lets nobody in until it is opened.
 
     Examples
     --------
     >>> gate = Gate()
-    >>> with gate.passing():
+    >>> with gate:
     ...     gate.shut(patience=0.01)
     False
     >>> gate.open()
@@ -30,19 +32,17 @@ class Gate:
         self._inside = 0
         self._is_shut = False
 
-    @contextlib.contextmanager
-    def passing(self) -> Iterator[None]:
-        """Be inside for the length of a block; waits while the gate is shut."""
+    def __enter__(self) -> None:
         with self._changed:
             while self._is_shut:
-                self._changed.wait()
+                self._changed.wait(_SLICE)
+                stopping.check()
             self._inside += 1
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._inside -= 1
-                self._changed.notify_all()
+
+    def __exit__(self, *_: object) -> None:
+        with self._changed:
+            self._inside -= 1
+            self._changed.notify_all()
 
     def shut(self, patience: float) -> bool:
         """Let nobody in any more; tell whether everybody came out within `patience` seconds."""

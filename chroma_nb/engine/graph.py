@@ -1,16 +1,15 @@
 """The HNSW graph: a cache of the vectors that answers "who is near" without looking at all of them.
 
 The only module that knows hnswlib. A `Graph` is never changed once others can see it: growing makes a new one (a copy plus
-what is missing), because hnswlib may not be searched while it is added to or resized (measured: 4 crashes of 4). Its
-bytes come back from a file only after their checksum was verified (`chroma_nb.engine.caches`): hnswlib trusts what it is
-given, and damaged bytes crash it or change answers.
+what is missing), because hnswlib may not be searched while it is added to or resized (measured: 4 crashes of 4). It trusts
+what it is given: of a file it gets arrays that were checked (`chroma_nb.engine.graph_check`), and numbers of our own.
 """
 
 from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -18,13 +17,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chroma_nb.configuration import HnswParameters
+from chroma_nb.configuration import HnswParameters, parameter_of
+from chroma_nb.engine import graph_check
 from chroma_nb.records import Vectors
 
 _STEP = 256
 """Vectors added between two looks at the stop signal: below 200 ms of native work."""
 _STATE = ("label_lookup_external", "label_lookup_internal", "element_levels", "data_level0", "link_lists")
 _SEED = 100
+_MARK = 2
+"""Byte of what hnswlib keeps of a vector that has the mark of deleted ones."""
 
 
 @lru_cache(maxsize=1)
@@ -97,6 +99,7 @@ class Draft:
     def __init__(self, index: Any, labels: NDArray[np.int64]) -> None:
         self._index = index
         self._labels = labels
+        self._retired = np.empty(0, dtype=np.int64)
 
     @classmethod
     def new(cls, parameters: HnswParameters, dimension: int, capacity: int, threads: int) -> Draft:
@@ -110,9 +113,13 @@ class Draft:
 
     @classmethod
     def copy(cls, graph: Graph, capacity: int, threads: int) -> Draft:
-        """Begin with a copy of a finished graph."""
+        """Begin with a copy of a finished graph in which no vector is retired yet."""
         with graph.turn:
             state = graph.index.__getstate__()[0]
+        if state["has_deletions"]:
+            # While vectors are added, none may be marked: where a walk meets marked ones only, hnswlib reads from an empty list.
+            state["data_level0"].view(np.uint8).reshape(state["cur_element_count"], -1)[:, _MARK] = 0
+            state["has_deletions"] = False
         index = _hnswlib()[0].Index(params=state)
         index.set_num_threads(threads)
         if capacity > index.get_max_elements():
@@ -120,12 +127,8 @@ class Draft:
         return cls(index, graph.labels)
 
     def retire(self, labels: NDArray[np.int64]) -> None:
-        """Let the search pass over `labels`, which no record has any more."""
-        for label in labels.tolist():
-            try:
-                self._index.mark_deleted(label)
-            except RuntimeError:  # marked before
-                continue
+        """Let the search of the finished graph pass over `labels`, which no record has any more."""
+        self._retired = labels
 
     def add(self, labels: NDArray[np.int64], vectors: Vectors, positions: NDArray[np.int64], going_on: Callable[[int], bool]) -> bool:
         """Add ``vectors[positions]`` under `labels`, all of them new; False when `going_on(number added)` said to stop."""
@@ -139,6 +142,8 @@ class Draft:
 
     def finished(self, ef: int) -> Graph:
         """Give the graph away; the draft must not be used after that."""
+        for label in self._retired.tolist():
+            self._index.mark_deleted(label)
         self._index.set_ef(ef)
         return Graph(self._index, np.sort(self._labels), threading.Lock())
 
@@ -151,8 +156,37 @@ def dump(graph: Graph) -> tuple[dict[str, Any], list[NDArray[Any]]]:
     return header, [state[key] for key in _STATE]
 
 
-def load(header: dict[str, Any], arrays: list[NDArray[Any]]) -> Graph:
-    """Return the graph that `dump` took apart; the caller vouches for every byte."""
-    state = dict(header, **dict(zip(_STATE, arrays, strict=True)))
-    index = _hnswlib()[0].Index(params=state)
-    return Graph(index, np.sort(arrays[0].astype(np.int64)), threading.Lock())
+def size_of_element(parameters: HnswParameters, dimension: int) -> int:
+    """Return about how many bytes a vector takes in a graph, and no fewer."""
+    return 4 * (3 * parameters.max_neighbors + dimension + 32)
+
+
+def load(header: Mapping[str, Any], arrays: list[NDArray[Any]], parameters: HnswParameters, dimension: int, next_label: int) -> Graph:
+    """Return the graph that `dump` took apart, of a collection with these parameters and no label from `next_label` on.
+
+    Raises
+    ------
+    ValueError, KeyError, TypeError
+        A number of it leads anywhere but to another one of it.
+    """
+    if (header["space"], header["dim"]) != (parameters.space, dimension):
+        raise ValueError("it is of another space or dimension")
+    _, _, levels, base, upper = arrays
+    neighbors: int = parameter_of("max_neighbors", header["M"], "M")  # that of the time it was made
+    entry = header["enterpoint_node"]
+    sound = graph_check.check(levels, base, upper, neighbors=neighbors, dimension=dimension, entry=entry, next_label=next_label)
+    n = len(sound.labels)
+    # hnswlib says itself how an index with such parameters is laid out.
+    blank = _hnswlib()[0].Index(space=parameters.space, dim=dimension)
+    blank.init_index(max_elements=1, ef_construction=parameters.ef_construction, M=neighbors, random_seed=_SEED)
+    state = {
+        **blank.__getstate__()[0],
+        "ep_added": True,
+        "max_elements": n,
+        "cur_element_count": n,
+        "max_level": sound.top,
+        "enterpoint_node": entry,
+        "has_deletions": sound.has_deletions,
+        **dict(zip(_STATE, (sound.labels.astype(np.uint64), np.arange(n, dtype=np.uint32), levels, base, upper), strict=True)),
+    }
+    return Graph(_hnswlib()[0].Index(params=state), np.sort(sound.labels), threading.Lock())

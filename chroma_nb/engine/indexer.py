@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chroma_nb import stopping
 from chroma_nb.engine import caches, catalog, graph
 from chroma_nb.engine.graph import Draft, Graph
 from chroma_nb.engine.memory import Memory, OutdatedReadError, outside
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from chroma_nb.engine.view import View
     from chroma_nb.records import Vectors
 
+_SLICE = 0.1
 _PAUSE = 0.3
 _LONGEST_PAUSE = 5.0
 _PENDING = 2000
@@ -81,8 +83,9 @@ class Indexer:
         self._stopping.set()
         self._woken.set()
         if self._thread is not None and self._thread is not threading.current_thread():
-            if self._thread.is_alive():
-                self._thread.join()
+            while self._thread.is_alive():
+                self._thread.join(_SLICE)
+                stopping.check()
             self._thread = None
 
     def _run(self) -> None:
@@ -112,7 +115,7 @@ class Indexer:
 
     def maintain(self, identifier: str, going_on: Callable[[int], bool], *, force: bool = False) -> None:
         """Bring graph and saved columns of a collection up to date, if that is worth it or `force` is set."""
-        with self._turn:
+        with stopping.taking(self._turn):
             try:
                 entry, view, current, vectors = self._seen(identifier, force=force)
             except NotFoundError:

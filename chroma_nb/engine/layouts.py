@@ -28,10 +28,24 @@ def load(connection: sqlite3.Connection, entry: Entry, op: GetLayout) -> Layout 
     row = connection.execute(
         "SELECT version, ids, coordinates, crc FROM layout WHERE collection = ? AND key = ?", (entry.number, op.key)
     ).fetchone()
-    if row is None or op.version not in (None, row[0]) or crc32(row[2], crc32(row[1])) != row[3]:
+    return None if row is None else _layout(row, op.version)
+
+
+def _layout(row: tuple[object, ...], wanted: int | None) -> Layout | None:
+    version, ids, coordinates, crc = row
+    if type(version) is not int or wanted not in (None, version) or not isinstance(ids, bytes) or not isinstance(coordinates, bytes):
         return None
-    ids = orjson.loads(row[1])
-    return Layout(ids, np.frombuffer(row[2], dtype="<f4").reshape(len(ids), -1 if ids else 2).copy(), row[0])
+    if crc32(coordinates, crc32(ids)) != crc:
+        return None
+    try:
+        parsed, places = orjson.loads(ids), np.frombuffer(coordinates, dtype="<f4")
+    except ValueError:
+        return None
+    if not isinstance(parsed, list) or set(map(type, parsed)) - {str} or len(places) not in (2 * len(parsed), 3 * len(parsed)):
+        return None
+    if not np.isfinite(places).all():
+        return None
+    return Layout(parsed, places.reshape(len(parsed), -1 if parsed else 2).copy(), version)
 
 
 def encode(op: PutLayout) -> Stored:

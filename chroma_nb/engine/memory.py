@@ -21,6 +21,10 @@ from chroma_nb.errors import ChromaError
 
 _WORTH_SAVING = 2000
 _SHARE_WORTH_SAVING = 10
+_COLUMN_SHARE = 8
+"""Bytes of saved columns per byte of the records file, at most: a value of five bytes of JSON takes up to 29."""
+_LEAST = 1 << 20
+_LEAST_LABELS = 10_000
 _PATIENCE = 100
 """Reads in a row that may turn out to be outdated before the view itself is doubted."""
 
@@ -75,12 +79,12 @@ class Memory:
         return made
 
     def _restored(self, connection: sqlite3.Connection, entry: Entry) -> View | None:
-        cache = caches.load(self._database, connection, entry, "columns") if schema.is_present(connection) else None
-        if cache is None or cache.seq < entry.floor:
+        if not schema.is_present(connection):
             return None
-        rows, labels, text, ends, *arrays = cache.arrays
-        made = view.restored(cache.seq, rows, labels, Ids.load(text, ends), Columns.load(cache.header["columns"], arrays))
-        self._saved[entry.info.id] = (cache.seq, made.size)
+        most = _COLUMN_SHARE * schema.size(connection) + _LEAST
+        made = caches.load(self._database, connection, entry, "columns", most, lambda cache: _view_of(cache, entry))
+        if made is not None:
+            self._saved[entry.info.id] = (made.seq, made.size)
         return made
 
     def save_columns(self, entry: Entry, current: View) -> None:
@@ -108,13 +112,15 @@ class Memory:
         return self._graphs[identifier]
 
     def _loaded_graph(self, connection: sqlite3.Connection, entry: Entry) -> Graph | None:
-        cache = caches.load(self._database, connection, entry, "graph")
-        if cache is None or not graph.available():
+        if not graph.available():
             return None
-        state = cache.header["graph"]
-        if state.get("dim") != entry.info.dimension or state.get("space") != entry.info.configuration.space:
-            return None
-        return graph.load(state, cache.arrays)
+        parameters, dimension = entry.info.configuration.hnsw, entry.info.dimension or 0
+        most = (2 * entry.info.count + _LEAST_LABELS) * graph.size_of_element(parameters, dimension)
+
+        def made(cache: caches.Cache) -> Graph:
+            return graph.load(cache.header["graph"], cache.arrays, parameters, dimension, entry.next_label)
+
+        return caches.load(self._database, connection, entry, "graph", most, made)
 
     def publish(self, identifier: str, made: Graph) -> None:
         """Let searches use a new graph."""
@@ -131,6 +137,23 @@ class Memory:
     def held_graph(self, identifier: str) -> Graph | None:
         """Return the graph in memory, without looking for a cache."""
         return self._graphs.get(identifier)
+
+
+def _view_of(cache: caches.Cache, entry: Entry) -> View | None:
+    """Return the view that saved columns stand for; None when the journal no longer goes back to them.
+
+    Raises
+    ------
+    ValueError, KeyError, TypeError, DatabaseCorruptedError
+        They cannot be those of this collection.
+    """
+    if cache.seq < entry.floor:
+        return None
+    rows, labels, text, ends, *arrays = cache.arrays
+    ids, columns = Ids.load(text, ends), Columns.load(cache.header["columns"], arrays)
+    if not len(rows) == len(labels) == ids.size == columns.count or (cache.seq == entry.seq and len(rows) != entry.info.count):
+        raise ValueError("it has another number of records")
+    return view.restored(cache.seq, rows, labels, ids, columns, entry)
 
 
 def outside(current: View, made: Graph) -> tuple[Positions, int]:

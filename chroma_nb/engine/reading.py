@@ -33,7 +33,49 @@ def known(connection: sqlite3.Connection, entry: Entry, ids: Sequence[str]) -> d
         marks = ",".join("?" * len(part))
         rows = connection.execute(f"SELECT id, key, label FROM record WHERE collection = ? AND id IN ({marks})", (entry.number, *part))
         found.update((identifier, (key - base, label)) for identifier, key, label in rows)
+    if found:
+        rows_within(entry, np.array([row for row, _ in found.values()], dtype=np.int64))
+        labels_of(entry, [label for _, label in found.values()])
     return found
+
+
+def rows_within(entry: Entry, rows: Rows) -> Rows:
+    """Return `rows` if each is one that the collection gave away.
+
+    Raises
+    ------
+    DatabaseCorruptedError
+        One is not.
+    """
+    if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < entry.next_row:
+        raise damaged(entry, f"a record has a number outside of the {entry.next_row} that were given away")
+    return rows
+
+
+def labels_of(entry: Entry, labels: Sequence[object]) -> NDArray[np.int64]:
+    """Return labels from the records file as an array, if each is one that the collection gave away.
+
+    Raises
+    ------
+    DatabaseCorruptedError
+        One is not, or is no number.
+    """
+    if set(map(type, labels)) - {int}:
+        raise damaged(entry, "the label of a vector is no number")
+    return labels_within(entry, np.array(labels, dtype=np.int64))
+
+
+def labels_within(entry: Entry, labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return `labels` if each is one that the collection gave away.
+
+    Raises
+    ------
+    DatabaseCorruptedError
+        One is not.
+    """
+    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < entry.next_label:
+        raise damaged(entry, f"a vector has a label outside of the {entry.next_label} that were given away")
+    return labels
 
 
 def rows_of(connection: sqlite3.Connection, entry: Entry, ids: Sequence[str]) -> Rows:
@@ -67,7 +109,7 @@ def first_rows(connection: sqlite3.Connection, entry: Entry, after: int, limit: 
         "SELECT key FROM record WHERE key > ? AND key <= ? ORDER BY key LIMIT ? OFFSET ?",
         (min(base + after, top), top, -1 if limit is None else limit, offset),
     )
-    rows = np.fromiter((key - base for (key,) in found), dtype=np.int64)
+    rows = rows_within(entry, np.fromiter((key - base for (key,) in found), dtype=np.int64))
     if after < 0 and len(rows) != min(max(entry.info.count - offset, 0), entry.info.count if limit is None else limit):
         raise damaged(entry, f"{len(rows)} records where there should be more or fewer, of {entry.info.count}")
     return rows
@@ -98,8 +140,8 @@ def fetch(connection: sqlite3.Connection, entry: Entry, rows: Rows, include: Inc
         found = [by_key[key] for key in (rows + span(entry.number)[0]).tolist()]
     columned: list[tuple[Any, ...]] = list(zip(*found, strict=True)) if found else [()] * 8
     if not are_sound(*columned[1:6]) or (documents and not are_sound_documents(*columned[6:])):
-        raise damaged(entry, f"record {_first_damaged(found)!r} is damaged")
-    labels = np.array(columned[2], dtype=np.int64)
+        raise damaged(entry, f"record {_first_damaged(found)} is damaged")
+    labels = labels_of(entry, columned[2])
     return GetResult(
         list(columned[1]),
         vectors.read(connection, entry.number, labels, entry.info.dimension or 0) if "embeddings" in include else None,
@@ -109,5 +151,11 @@ def fetch(connection: sqlite3.Connection, entry: Entry, rows: Rows, include: Inc
     )
 
 
-def _first_damaged(rows: Sequence[tuple[Any, ...]]) -> object:
-    return next(row[1] for row in rows if not is_sound(*row[1:6]) or (len(row) > 6 and not is_sound_document(*row[6:])))
+def _first_damaged(rows: Sequence[tuple[Any, ...]]) -> str:
+    odd = (row[1] for row in rows if not is_sound(*row[1:6]) or (len(row) > 6 and not is_sound_document(*row[6:])))
+    return shown(next(odd, rows[0][1]))
+
+
+def shown(identifier: object) -> str:
+    """Return an id for a message; one from a damaged file may be of any kind and length."""
+    return repr(identifier[:60] if isinstance(identifier, (str, bytes)) else identifier)

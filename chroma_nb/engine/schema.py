@@ -13,9 +13,13 @@ Format 1 had no labels in the journal, and saved columns without ids.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
+import sys
 import uuid
 from collections.abc import Callable
+from functools import lru_cache
+from typing import Final, TypeAlias
 
 from chroma_nb.errors import DatabaseCorruptedError
 
@@ -28,7 +32,13 @@ PAGE_SIZE = 16_384
 DEFAULT_TENANT, DEFAULT_DATABASE = "default_tenant", "default_database"
 DEFAULT_DATABASE_ID = "00000000-0000-0000-0000-000000000000"
 
-_TABLES = (
+_FIRST_CHANGE: Final = "CREATE TABLE change (key INTEGER PRIMARY KEY, written BLOB NOT NULL, removed BLOB NOT NULL)"
+_CHANGE: Final = f"{_FIRST_CHANGE[:-1]}, label INTEGER NOT NULL)"
+_ADD_LABEL: Final = "ALTER TABLE change ADD COLUMN label INTEGER NOT NULL DEFAULT 0"
+Shape: TypeAlias = frozenset[tuple[str, ...]]
+"""What SQLite says of tables and whatever else there is: type, name, table, and the statement that made it."""
+
+_TABLES: Final = (
     "CREATE TABLE store (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE tenant (number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE)",
     """CREATE TABLE database (
@@ -46,7 +56,7 @@ _TABLES = (
         UNIQUE (collection, id))""",
     "CREATE TABLE chunk (key INTEGER PRIMARY KEY, size INTEGER NOT NULL, live INTEGER NOT NULL, crc INTEGER NOT NULL)",
     "CREATE TABLE vectors (key INTEGER PRIMARY KEY, data BLOB NOT NULL)",
-    "CREATE TABLE change (key INTEGER PRIMARY KEY, written BLOB NOT NULL, removed BLOB NOT NULL, label INTEGER NOT NULL)",
+    _CHANGE,
     """CREATE TABLE cache (
         collection INTEGER NOT NULL, kind TEXT NOT NULL, seq INTEGER NOT NULL, file TEXT NOT NULL,
         size INTEGER NOT NULL, sha256 TEXT NOT NULL, PRIMARY KEY (collection, kind)) WITHOUT ROWID""",
@@ -78,17 +88,40 @@ def is_present(connection: sqlite3.Connection) -> bool:
     return version == FORMAT
 
 
+def harden(connection: sqlite3.Connection) -> None:
+    """Let nothing run or be reached that a records file asks for; the first thing done with a new connection."""
+    connection.execute("PRAGMA trusted_schema = OFF")
+    connection.execute("PRAGMA cell_size_check = ON")
+    connection.execute("PRAGMA mmap_size = 0")
+    if sys.version_info >= (3, 11):
+        connection.setlimit(sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH, 0)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+    if sys.version_info >= (3, 12):
+        # Should somebody change the file while it is open; `is_ours` has refused all of these before.
+        for option, on in (
+            (sqlite3.SQLITE_DBCONFIG_DEFENSIVE, 1),
+            (sqlite3.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0),
+            (sqlite3.SQLITE_DBCONFIG_ENABLE_VIEW, 0),
+        ):
+            connection.setconfig(option, bool(on))
+
+
 def is_ours(connection: sqlite3.Connection, place: str) -> bool:
     """Tell whether the file is a store that can be read; an empty one is not one yet.
 
     Raises
     ------
     DatabaseCorruptedError
-        As `prepare` says.
+        As `prepare` says; also when it has anything but the tables of its format: a trigger, a view, a computed column would run.
     """
-    application = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if application == 0 and version == 0 and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
+    connection.execute("BEGIN")  # so that it is one state, whatever another process makes of the file meanwhile
+    try:
+        application = connection.execute("PRAGMA application_id").fetchone()[0]
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        shape = _shape(connection)
+    finally:
+        connection.execute("ROLLBACK")
+    if application == 0 and version == 0 and not shape:
         return False
     if application != APPLICATION_ID:
         raise DatabaseCorruptedError(f"{place}: an SQLite file, but not a store of chroma_nb; nothing was changed. Choose another folder")
@@ -96,7 +129,32 @@ def is_ours(connection: sqlite3.Connection, place: str) -> bool:
         raise DatabaseCorruptedError(
             f"{place}: written in store format {version}, this version reads up to {FORMAT}; upgrade chroma-nb. Nothing was changed"
         )
+    known = _known_shapes().get(version, ())
+    if shape not in known:
+        odd = sorted(shape.symmetric_difference(*known[:1])) or [("format", str(version))]
+        raise DatabaseCorruptedError(
+            f"{place}: {odd[0][0]} {odd[0][1][:60]!r} is not as chroma_nb made it, or was added; nothing of it was run, and nothing was"
+            " changed. Open a backup"
+        )
     return True
+
+
+def _shape(connection: sqlite3.Connection) -> Shape:
+    rows = connection.execute("SELECT type, name, tbl_name, substr(sql, 1, 2000) FROM sqlite_master LIMIT 100")
+    return frozenset(tuple(" ".join(str(part).split()) for part in row) for row in rows)
+
+
+@lru_cache(maxsize=1)
+def _known_shapes() -> dict[int, tuple[Shape, ...]]:
+    """Return by format what a store may look like: made so, or brought there from the format before."""
+    present, first = (sqlite3.connect(":memory:"), sqlite3.connect(":memory:"))
+    with contextlib.closing(present), contextlib.closing(first):
+        for table in _TABLES:
+            present.execute(table)
+            first.execute(_FIRST_CHANGE if table is _CHANGE else table)
+        before = _shape(first)
+        first.execute(_ADD_LABEL)
+        return {1: (before,), 2: (_shape(present), _shape(first))}
 
 
 def _write(connection: sqlite3.Connection, body: Callable[[sqlite3.Connection], None]) -> None:
@@ -120,7 +178,7 @@ def _create(connection: sqlite3.Connection) -> None:
 
 def _upgrade(connection: sqlite3.Connection) -> None:
     # From label 0 on every vector counts as changed, which is all that can be said of writes before.
-    connection.execute("ALTER TABLE change ADD COLUMN label INTEGER NOT NULL DEFAULT 0")
+    connection.execute(_ADD_LABEL)
     connection.execute("DELETE FROM cache WHERE kind = 'columns'")
 
 
@@ -131,6 +189,12 @@ def add_defaults(connection: sqlite3.Connection) -> None:
         "INSERT INTO database (id, tenant, name) SELECT ?, number, ? FROM tenant WHERE name = ?",
         (DEFAULT_DATABASE_ID, DEFAULT_DATABASE, DEFAULT_TENANT),
     )
+
+
+def size(connection: sqlite3.Connection) -> int:
+    """Return the bytes that the store takes, without its caches."""
+    pages: int = connection.execute("PRAGMA page_count").fetchone()[0]
+    return pages * int(connection.execute("PRAGMA page_size").fetchone()[0])
 
 
 def span(collection: int, first: int = 0, last: int = (1 << SHIFT) - 1) -> tuple[int, int]:

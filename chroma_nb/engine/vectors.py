@@ -13,6 +13,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from chroma_nb.engine import schema
 from chroma_nb.engine.schema import span
 from chroma_nb.errors import DatabaseCorruptedError
 from chroma_nb.records import Vectors
@@ -39,12 +40,28 @@ def read(connection: sqlite3.Connection, collection: int, labels: NDArray[np.int
     DatabaseCorruptedError
         A piece is missing or its checksum differs.
     """
-    found = np.empty((len(labels), dimension), dtype=np.float32)
     order = np.argsort(labels, kind="stable")
     wanted = labels[order]
+    require_room(connection, 1 + int(np.count_nonzero(wanted[1:] != wanted[:-1])), dimension)
+    found = np.empty((len(labels), dimension), dtype=np.float32)
     for first, piece, start, stop in _pieces(connection, collection, wanted, dimension):
         found[order[start:stop]] = piece[wanted[start:stop] - first]
     return found
+
+
+def require_room(connection: sqlite3.Connection, count: int, dimension: int) -> None:
+    """Refuse a number of vectors that the records file has no room for, before memory is taken for them.
+
+    Raises
+    ------
+    DatabaseCorruptedError
+        So many cannot be in it.
+    """
+    size = 4 * count * dimension
+    if size > _PIECE and size > schema.size(connection):
+        raise DatabaseCorruptedError(
+            f"{count:,} vectors of {dimension:,} dimensions cannot be in the records file; restore it from a backup"
+        )
 
 
 def _pieces(
@@ -54,36 +71,61 @@ def _pieces(
     base = span(collection)[0]
     start = 0
     while start < len(wanted):
-        label = int(wanted[start])
-        row = connection.execute(
-            "SELECT key, size, crc FROM chunk WHERE key BETWEEN ? AND ? ORDER BY key DESC LIMIT 1", (base, base | label)
-        ).fetchone()
-        if row is None or label >= row[0] - base + row[1]:
-            raise DatabaseCorruptedError(f"the vector with label {label} is missing from the records file; restore it from a backup")
-        key, size, crc = row
+        key, size, _, crc = _chunk(connection, base, int(wanted[start]))
         data = connection.execute("SELECT data FROM vectors WHERE key = ?", (key,)).fetchone()
-        if data is None or len(data[0]) != size * dimension * 4 or crc32(data[0]) != crc:
-            raise DatabaseCorruptedError(
-                f"the vectors with labels from {key - base} on are damaged in the records file; restore it from a backup"
-            )
+        if data is None or not isinstance(data[0], bytes) or len(data[0]) != size * dimension * 4 or crc32(data[0]) != crc:
+            raise _damaged(key - base)
+        piece = np.frombuffer(data[0], dtype="<f4")
+        if not _is_finite(piece):
+            raise _damaged(key - base)
         stop = int(np.searchsorted(wanted, key - base + size))
-        yield key - base, np.frombuffer(data[0], dtype="<f4").reshape(size, dimension), start, stop
+        yield key - base, piece.reshape(size, dimension), start, stop
         start = stop
 
 
+def _chunk(connection: sqlite3.Connection, base: int, label: int) -> tuple[int, int, int, object]:
+    """Return key, size, living vectors and checksum of the piece that has `label`."""
+    row = connection.execute(
+        "SELECT key, size, live, crc FROM chunk WHERE key BETWEEN ? AND ? ORDER BY key DESC LIMIT 1", (base, base | label)
+    ).fetchone()
+    if row is None or type(row[1]) is not int or label >= row[0] - base + row[1]:
+        raise DatabaseCorruptedError(f"the vector with label {label} is missing from the records file; restore it from a backup")
+    key, size, live, crc = row
+    if type(live) is not int or not 0 < live <= size:
+        raise _damaged(key - base)
+    return key, size, live, crc
+
+
+def _damaged(first: int) -> DatabaseCorruptedError:
+    return DatabaseCorruptedError(f"the vectors with labels from {first} on are damaged in the records file; restore it from a backup")
+
+
+def _is_finite(values: NDArray[np.float32]) -> bool:
+    with np.errstate(over="ignore", invalid="ignore"):
+        # The product is quick, and finite unless a value is not, or is very large.
+        return bool(np.isfinite(values @ values)) or bool(np.isfinite(values).all())
+
+
 def retire(connection: sqlite3.Connection, collection: int, labels: NDArray[np.int64]) -> None:
-    """Note that `labels` no longer belong to a record; a piece of which none is left is removed."""
+    """Note that `labels` no longer belong to a record; a piece of which none is left is removed.
+
+    Raises
+    ------
+    DatabaseCorruptedError
+        A piece is missing, or has fewer living vectors than are to be retired.
+    """
     base = span(collection)[0]
     wanted = np.sort(labels)
     start = 0
     while start < len(wanted):
-        key, size, live = connection.execute(
-            "SELECT key, size, live FROM chunk WHERE key BETWEEN ? AND ? ORDER BY key DESC LIMIT 1", (base, base | int(wanted[start]))
-        ).fetchone()
+        key, size, live, _ = _chunk(connection, base, int(wanted[start]))
         stop = int(np.searchsorted(wanted, key - base + size))
-        if live == stop - start:
+        left = live - (stop - start)
+        if left < 0:
+            raise _damaged(key - base)
+        if left:
+            connection.execute("UPDATE chunk SET live = ? WHERE key = ?", (left, key))
+        else:
             connection.execute("DELETE FROM chunk WHERE key = ?", (key,))
             connection.execute("DELETE FROM vectors WHERE key = ?", (key,))
-        else:
-            connection.execute("UPDATE chunk SET live = ? WHERE key = ?", (live - (stop - start), key))
         start = stop

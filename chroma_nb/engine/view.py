@@ -28,7 +28,9 @@ from chroma_nb.engine.columns import Columns
 from chroma_nb.engine.encoding import decode_metadatas, is_sound
 from chroma_nb.engine.exact import squares_of
 from chroma_nb.engine.ids import Ids
+from chroma_nb.engine.inverse import Inverse
 from chroma_nb.engine.schema import span
+from chroma_nb.errors import DatabaseCorruptedError
 from chroma_nb.records import Vectors
 from chroma_nb.scalars import Value
 
@@ -64,27 +66,32 @@ class Matrix:
             skipped = self._skipped[self._skipped < view.size]
             skipped = skipped[view.alive[skipped]]
             if len(skipped):  # dead in the newer view that loaded them, alive in this older one
-                self._fill(connection, entry, view, skipped)
+                self._fill(skipped, self._found(connection, entry, view, skipped))
             assert self._buffer is not None  # noqa: S101
             assert self._squares is not None  # noqa: S101
             return self._buffer[: view.size], self._squares[: view.size]
 
     def _load(self, connection: sqlite3.Connection, entry: Entry, view: View) -> None:
         start = self._filled
+        # Vectors that were overwritten or deleted may be gone from the store by now.
+        living = np.flatnonzero(view.alive[start:]) + start
+        found = self._found(connection, entry, view, living)  # before memory is taken for as many as the file says there are
         buffer = grown(self._buffer, start, view.size, (entry.info.dimension or 0,), np.float32)
         squares = grown(self._squares, start, view.size, (), np.float64)
         buffer[start : view.size] = 0
         squares[start : view.size] = 0
         self._buffer, self._squares = buffer, squares
-        # Vectors that were overwritten or deleted may be gone from the store by now.
-        self._fill(connection, entry, view, np.flatnonzero(view.alive[start:]) + start)
+        self._fill(living, found)
         self._skipped = np.concatenate([self._skipped, np.flatnonzero(~view.alive[start:]) + start])
         self._filled = view.size
 
-    def _fill(self, connection: sqlite3.Connection, entry: Entry, view: View, positions: Positions) -> None:
+    @staticmethod
+    def _found(connection: sqlite3.Connection, entry: Entry, view: View, positions: Positions) -> Vectors:
+        return vectors.read(connection, entry.number, view.labels[positions], entry.info.dimension or 0)
+
+    def _fill(self, positions: Positions, found: Vectors) -> None:
         assert self._buffer is not None  # noqa: S101
         assert self._squares is not None  # noqa: S101
-        found = vectors.read(connection, entry.number, view.labels[positions], entry.info.dimension or 0)
         self._buffer[positions] = found
         self._squares[positions] = squares_of(found)
         self._skipped = np.setdiff1d(self._skipped, positions)
@@ -109,7 +116,7 @@ class View:
     alive
         (size,) whether a position still stands for a record.
     row_position, label_position
-        The inverse: position per row and per label, -1 for none.
+        The position of a row, and of a label.
     """
 
     seq: int
@@ -118,8 +125,8 @@ class View:
     row_buffer: NDArray[np.int64]
     label_buffer: NDArray[np.int64]
     alive: Mask
-    row_position: NDArray[np.int32]
-    label_position: NDArray[np.int32]
+    row_position: Inverse
+    label_position: Inverse
     ids: Ids
     columns: Columns
     matrix: Matrix
@@ -141,14 +148,21 @@ class View:
         return self.size - self.dead
 
     def positions_of_rows(self, rows: NDArray[np.int64]) -> Positions:
-        """Return the positions of `rows`, all of which exist."""
-        return self.row_position[rows].astype(np.int64)
+        """Return the positions of `rows`, all of which the records file has.
+
+        Raises
+        ------
+        DatabaseCorruptedError
+            One of them is not in the view, which then came from saved columns of something else.
+        """
+        found = self.row_position.of(rows)
+        if (found < 0).any():
+            raise DatabaseCorruptedError("a record is not among the saved columns; remove the folder of caches, and they are made anew")
+        return found
 
     def positions_of_labels(self, labels: NDArray[np.int64]) -> Positions:
         """Return the position of each label, -1 where no record has it (any more, or yet)."""
-        inside = labels < len(self.label_position)
-        found = self.label_position[np.where(inside, labels, 0)] if len(self.label_position) else np.full(labels.shape, -1, dtype=np.int32)
-        return np.where(inside, found, -1).astype(np.int64)
+        return self.label_position.of(labels)
 
     def in_order(self, positions: Positions) -> Positions:
         """Sort positions into collection order."""
@@ -159,12 +173,21 @@ class View:
 def empty() -> View:
     """Return the view of a collection nobody has written to."""
     none = np.empty(0, dtype=np.int64)
-    inverse = np.empty(0, dtype=np.int32)
-    return View(0, 0, 0, none, none, np.empty(0, dtype=bool), inverse, inverse, Ids.empty(), Columns(), Matrix())
+    return View(0, 0, 0, none, none, np.empty(0, dtype=bool), Inverse.empty(), Inverse.empty(), Ids.empty(), Columns(), Matrix())
 
 
-def restored(seq: int, rows: NDArray[np.int64], labels: NDArray[np.int64], ids: Ids, columns: Columns) -> View:
-    """Return the view that a saved copy of these parts stands for."""
+def restored(seq: int, rows: NDArray[np.int64], labels: NDArray[np.int64], ids: Ids, columns: Columns, entry: Entry) -> View:
+    """Return the view that a saved copy of these parts stands for.
+
+    Raises
+    ------
+    ValueError, DatabaseCorruptedError
+        Rows or labels cannot be those of this collection.
+    """
+    if rows.dtype != np.int64 or labels.dtype != np.int64 or not (rows[1:] > rows[:-1]).all():
+        raise ValueError("its rows or labels are not in order")
+    reading.rows_within(entry, rows)
+    reading.labels_within(entry, labels)
     return _written(empty(), seq, rows, labels, ids, columns)
 
 
@@ -175,7 +198,7 @@ def caught_up(view: View | None, connection: sqlite3.Connection, entry: Entry) -
     if view is not None and entry.floor <= view.seq < entry.seq:
         try:
             made = _advanced(view, connection, entry)
-        except (IndexError, ValueError):
+        except (IndexError, TypeError, ValueError, DatabaseCorruptedError):
             made = None
         # A damaged line of the journal leads nowhere; then the records themselves decide.
         if made is not None and made.count == entry.info.count:
@@ -214,8 +237,10 @@ def _journal(connection: sqlite3.Connection, entry: Entry, after: int) -> tuple[
     for blob, removed in connection.execute(
         "SELECT written, removed FROM change WHERE key BETWEEN ? AND ? ORDER BY key", span(entry.number, after + 1, entry.seq)
     ):
-        written.append(np.frombuffer(blob, dtype="<i8"))
+        written.append(reading.rows_within(entry, np.frombuffer(blob, dtype="<i8")))
         gone.update(np.frombuffer(removed, dtype="<i8").tolist())
+    if len(written) != entry.seq - after:
+        raise reading.damaged(entry, "lines of its journal are missing")
     rows = np.unique(np.concatenate(written)) if written else np.empty(0, dtype=np.int64)
     removed_rows = np.array(sorted(gone), dtype=np.int64)
     return (rows[~np.isin(rows, removed_rows)] if gone else rows), removed_rows
@@ -224,9 +249,10 @@ def _journal(connection: sqlite3.Connection, entry: Entry, after: int) -> tuple[
 def _checked(entry: Entry, found: Sequence[tuple[Any, ...]], base: int) -> Seen:
     for row in found:
         if not is_sound(*row[1:]):
-            raise reading.damaged(entry, f"record {row[1]!r} is damaged")
+            raise reading.damaged(entry, f"record {reading.shown(row[1])} is damaged")
     keys, ids, labels, texts, _, _ = zip(*found, strict=True)
-    return np.array(keys, dtype=np.int64) - base, np.array(labels, dtype=np.int64), ids, decode_metadatas(texts)
+    rows = reading.rows_within(entry, np.array(keys, dtype=np.int64) - base)
+    return rows, reading.labels_of(entry, labels), ids, decode_metadatas(texts)
 
 
 def _fresh(connection: sqlite3.Connection, entry: Entry, written: NDArray[np.int64]) -> Iterator[Seen]:
@@ -252,47 +278,43 @@ def _stamped(view: View, seq: int) -> View:
 
 
 def _written(view: View, seq: int, rows: NDArray[np.int64], labels: NDArray[np.int64], ids: Ids, columns: Columns) -> View:
-    """Append records; rows that are there already die at their old position."""
+    """Append records; rows that are there already die at their old position.
+
+    Raises
+    ------
+    DatabaseCorruptedError
+        Two records have the same label; so many vectors would be in memory that are not in the file.
+    """
     size, total = view.size, view.size + len(rows)
     row_buffer = grown(view.row_buffer, size, total, (), np.int64)
     label_buffer = grown(view.label_buffer, size, total, (), np.int64)
     row_buffer[size:total], label_buffer[size:total] = rows, labels
     row_position, label_position, alive, dead = view.row_position, view.label_position, view.alive, view.dead
-    known = rows[rows < len(row_position)]
-    old = row_position[known]
-    old = old[old >= 0].astype(np.int64)
+    old = row_position.of(rows)
+    old = old[old >= 0]
     if len(old):
-        alive, row_position, label_position = alive.copy(), row_position.copy(), label_position.copy()
+        alive = alive.copy()
         alive[old] = False
-        label_position[view.labels[old]] = -1
+        label_position = label_position.without(view.labels[old])
         dead += len(old)
     positions = np.arange(size, total, dtype=np.int32)
-    row_position = _placed(row_position, rows, positions)
-    label_position = _placed(label_position, labels, positions)
+    row_position = row_position.placed(rows, positions)
+    known = label_position.of(labels)
+    label_position = label_position.placed(labels, positions)
+    if (known >= 0).any() or (label_position.of(labels) != positions).any():
+        raise DatabaseCorruptedError("two records have the same vector; restore the records file from a backup")
     alive = np.concatenate([alive, np.ones(len(rows), dtype=bool)])
     return View(seq, total, dead, row_buffer, label_buffer, alive, row_position, label_position, ids, columns, view.matrix)
 
 
-def _placed(inverse: NDArray[np.int32], keys: NDArray[np.int64], positions: NDArray[np.int32]) -> NDArray[np.int32]:
-    if not len(keys):
-        return inverse
-    length = max(len(inverse), int(keys.max()) + 1)
-    result = np.full(length, -1, dtype=np.int32)
-    result[: len(inverse)] = inverse
-    result[keys] = positions
-    return result
-
-
 def _without(view: View, rows: NDArray[np.int64]) -> View:
-    rows = rows[rows < len(view.row_position)]
-    rows = rows[view.row_position[rows] >= 0]
+    old = view.row_position.of(rows)
+    rows, old = rows[old >= 0], old[old >= 0]
     if not len(rows):
         return view
-    old = view.positions_of_rows(rows)
-    alive, row_position, label_position = view.alive.copy(), view.row_position.copy(), view.label_position.copy()
+    alive = view.alive.copy()
     alive[old] = False
-    row_position[rows] = -1
-    label_position[view.labels[old]] = -1
+    row_position, label_position = view.row_position.without(rows), view.label_position.without(view.labels[old])
     return View(
         view.seq,
         view.size,

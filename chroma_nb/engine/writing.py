@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chroma_nb import stopping
 from chroma_nb.engine import reading, vectors
 from chroma_nb.engine.catalog import Entry
-from chroma_nb.engine.encoding import Encoded, decode_metadatas, document_crc, encode_metadata, head_crc, row_crc, row_crcs
-from chroma_nb.engine.interrupts import Postponed
+from chroma_nb.engine.encoding import Encoded, are_sound, decode_metadatas, document_crc, encode_metadata, head_crc, row_crc, row_crcs
 from chroma_nb.engine.schema import span
 from chroma_nb.errors import InvalidDimensionError
 from chroma_nb.records import Records, Vectors
@@ -28,13 +28,10 @@ _STEP = 5000
 class Change:
     """One write call on one collection, inside an open transaction."""
 
-    def __init__(
-        self, connection: sqlite3.Connection, entry: Entry, interrupt: Postponed, progress: Callable[[int], Any] | None = None
-    ) -> None:
+    def __init__(self, connection: sqlite3.Connection, entry: Entry, progress: Callable[[int], Any] | None = None) -> None:
         self._progress = progress
         self._connection = connection
         self._entry = entry
-        self._interrupt = interrupt
         self._next_row = entry.next_row
         self._next_label = entry.next_label
         self._dimension = entry.info.dimension
@@ -76,10 +73,12 @@ class Change:
         """Remove the records at `rows`."""
         if not len(rows):
             return 0
-        labels = np.fromiter((label for _, label in reading.select(self._connection, self._entry, "label", rows)), dtype=np.int64)
+        labels = reading.labels_of(self._entry, [label for _, label in reading.select(self._connection, self._entry, "label", rows)])
+        if not len(labels) == len(rows) <= self._count:
+            raise reading.damaged(self._entry, f"{len(rows)} records are to go, {len(labels)} of {self._count} were found")
         base = span(self._entry.number)[0]
         for start in range(0, len(rows), _STEP):
-            self._interrupt.check()
+            stopping.check()
             self._connection.executemany(
                 "DELETE FROM record WHERE key = ?", [(key,) for key in (rows[start : start + _STEP] + base).tolist()]
             )
@@ -103,10 +102,16 @@ class Change:
 
     def _new_labels(self, embeddings: Vectors) -> int:
         first = self._next_label
+        self._require_unused("chunk", first)
         vectors.store(self._connection, self._entry.number, first, embeddings)
         self._next_label += len(embeddings)
         self._vectors_changed = True
         return first
+
+    def _require_unused(self, table: str, number: int) -> None:
+        """Refuse to give away a row or a label that is there already, or one after it."""
+        if self._connection.execute(f"SELECT 1 FROM {table} WHERE key BETWEEN ? AND ?", span(self._entry.number, number)).fetchone():
+            raise reading.damaged(self._entry, f"the next {table} would have number {number}, but there is one from there on")
 
     def _insert(self, batch: Encoded, chosen: Sequence[int]) -> None:
         if not chosen:
@@ -116,8 +121,9 @@ class Change:
         whole = len(chosen) == len(batch.records)
         label = self._new_labels(embeddings if whole else embeddings[np.asarray(chosen)])
         key = span(self._entry.number, self._next_row)[0]
+        self._require_unused("record", self._next_row)
         for start in range(0, len(chosen), _STEP):
-            self._interrupt.check()
+            stopping.check()
             part = chosen[start : start + _STEP]
             labels = range(label + start, label + start + len(part))
             rows = zip(
@@ -143,13 +149,15 @@ class Change:
         rows = np.array([row for row, _ in chosen], dtype=np.int64)
         order = [i for _, i in chosen]
         labels = self._relabelled(records, known, order)
-        current = reading.select(self._connection, self._entry, "id, label, metadata, uri, document, document_crc", rows)
+        current = reading.select(self._connection, self._entry, "id, label, metadata, uri, crc, document, document_crc", rows)
+        if len(current) != len(rows) or not are_sound(*list(zip(*current, strict=True))[1:6]):
+            raise reading.damaged(self._entry, "a record that is to be changed is damaged")
         stored = decode_metadatas([row[3] for row in current])
         for start in range(0, len(current), _STEP):
-            self._interrupt.check()
+            stopping.check()
             changed = []
             for place in range(start, min(start + _STEP, len(current))):
-                key, identifier, label, metadata, uri, document, crc = current[place]
+                key, identifier, label, metadata, uri, _, document, crc = current[place]
                 i = order[place]
                 given = None if records.metadatas is None else records.metadatas[i]
                 if given:
@@ -169,7 +177,8 @@ class Change:
 
     def _tell(self, done: int) -> None:
         if self._progress is not None:
-            self._progress(done)
+            with stopping.released():
+                self._progress(done)
 
     def _relabelled(self, records: Records, known: dict[str, tuple[int, int]], order: list[int]) -> dict[int, int]:
         """Store the new vectors of known records; return their new labels by place in the batch."""
@@ -191,7 +200,7 @@ class Change:
         seq = self._entry.seq + 1
         written = np.concatenate(self._written) if self._written else np.empty(0, dtype=np.int64)
         self._connection.execute(
-            "INSERT INTO change VALUES (?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO change VALUES (?, ?, ?, ?)",
             (
                 span(self._entry.number, seq)[0],
                 written.astype("<i8").tobytes(),

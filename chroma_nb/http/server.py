@@ -14,12 +14,13 @@ import logging
 import os
 import socket
 import threading
+import time
 import weakref
 from collections.abc import Callable
 
 from typing_extensions import Self
 
-from chroma_nb import html
+from chroma_nb import html, stopping
 from chroma_nb.errors import ServerUnreachableError, StoreError
 from chroma_nb.http.app import ADDRESSES, App, Gate, new_token
 from chroma_nb.http.call import Service
@@ -29,7 +30,7 @@ from chroma_nb.http.listening import UnixSocket, listening
 from chroma_nb.optional import need
 
 _LOG = logging.getLogger("chroma_nb.http")
-_STARTED = 30.0
+_STARTED, _STOPPED, _SLICE = 30.0, 10.0, 0.1
 _CODE = "white-space:pre-wrap;font-family:var(--jp-code-font-family, monospace);margin-top:6px"
 _ADVICE = "margin-top:6px"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -103,15 +104,19 @@ class Server:
         self._thread.pydev_do_not_trace = self._thread.is_pydev_daemon_thread = True  # type: ignore[attr-defined]
         self._thread.start()
         try:
-            self._started.wait(_STARTED)
-        except BaseException:  # a cell was interrupted
+            self._wait_for_start()
+        except BaseException:
             self.stop()
             raise
-        if not self._serving:
-            self.stop()
-            raise StoreError(f"the server did not start: {self._failure or 'its thread was never run'}") from self._failure
         atexit.register(self.stop)
         _servers.add(self)
+
+    def _wait_for_start(self) -> None:
+        deadline = time.monotonic() + _STARTED
+        while not self._started.wait(_SLICE) and time.monotonic() < deadline:
+            stopping.check()
+        if not self._serving:
+            raise StoreError(f"the server did not start: {self._failure or 'its thread was never run'}") from self._failure
 
     def _run(self) -> None:
         # Not asyncio.run, which some notebooks have patched into something that works in the main thread only.
@@ -225,14 +230,27 @@ class Server:
         atexit.unregister(self.stop)
         if self._pid != os.getpid():
             return
-        leaving, self.leaving = self.leaving, None
-        if leaving is not None:
-            leaving()
-        with contextlib.suppress(RuntimeError):  # the loop has ended already
-            self._loop.call_soon_threadsafe(self._stopping.set)
-        self._thread.join(timeout=10)
-        self._app.close(wait)
-        self._socket.close()
+        with stopping.held_back():
+            leaving, self.leaving = self.leaving, None
+            if leaving is not None:
+                leaving()
+            with contextlib.suppress(RuntimeError):  # the loop has ended already
+                self._loop.call_soon_threadsafe(self._stopping.set)
+            try:
+                self._wait_for_end()
+                self._app.close(wait)
+            finally:  # who does not wait for the end gets it all the same
+                self._let_go()
+
+    def _wait_for_end(self) -> None:
+        deadline = time.monotonic() + _STOPPED
+        while self._thread.is_alive() and time.monotonic() < deadline:
+            self._thread.join(_SLICE)
+            stopping.check()
+
+    def _let_go(self) -> None:
+        if not self._thread.is_alive():  # as long as it lives, it closes its socket itself
+            self._socket.close()
         if self._unix is not None:
             self._unix.close()
         released, self.released = self.released, None

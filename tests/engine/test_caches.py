@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from chroma_nb import ops
+from chroma_nb.configuration import HnswParameters
 from chroma_nb.engine import caches, catalog, engine, graph, indexer, memory, plan, view
 from chroma_nb.engine.catalog import Entry
 from chroma_nb.engine.engine import Engine
@@ -56,7 +57,7 @@ def opened(store: tuple[Path, str]) -> Iterator[Engine]:
 
 def loaded(made: Engine, collection: str, kind: str) -> caches.Cache | None:
     with made._database.read() as connection:
-        return caches.load(made._database, connection, catalog.by_id(connection, collection), kind)
+        return caches.load(made._database, connection, catalog.by_id(connection, collection), kind, 1 << 20, lambda cache: cache)
 
 
 def files(folder: Path) -> dict[str, Path]:
@@ -89,8 +90,9 @@ def test_both_caches_are_used_after_reopening(
 def test_a_graph_round_trip_changes_no_answer(store: tuple[Path, str], opened: Engine) -> None:
     cache = loaded(opened, store[1], "graph")
     assert cache is not None
-    first = graph.load(cache.header["graph"], cache.arrays)
-    second = graph.load(*graph.dump(first))
+    about = HnswParameters(), 8, N
+    first = graph.load(cache.header["graph"], cache.arrays, *about)
+    second = graph.load(*graph.dump(first), *about)
     np.testing.assert_array_equal(first.search(VECTORS, 5, 50), second.search(VECTORS, 5, 50))
     np.testing.assert_array_equal(first.labels, second.labels)
     assert first.has(np.array([0, N - 1, N, 10**6])).tolist() == [True, True, False, False]
@@ -158,7 +160,7 @@ def test_a_cache_that_names_another_collection_is_not_believed(
     for kind, seq in (("columns", 1), ("graph", 99)):
         whose = entry_of(opened, store[1])
         assert caches.save(opened._database, whose, kind, seq, {}, [])
-        with opened._database.write() as (connection, _):
+        with opened._database.write() as connection:
             connection.execute(
                 "UPDATE cache SET collection = ? WHERE collection = ? AND kind = ?", (entry_of(opened, second).number, whose.number, kind)
             )
@@ -179,7 +181,7 @@ def test_an_older_cache_never_replaces_a_newer_one(store: tuple[Path, str], open
     entry = entry_of(opened, store[1])
     asked.add(opened, store[1], ["later"], np.ones((1, 8)))
     newer = entry_of(opened, store[1])
-    numbers: list[Any] = [np.arange(3), np.array([[1.5]], dtype=np.float32), np.empty((0, 4), dtype=np.uint8)]
+    numbers: list[Any] = [np.arange(3), np.array([1.5]), np.empty(0, dtype=np.uint8)]
     assert caches.save(opened._database, newer, "columns", newer.seq, {"mark": "newer"}, numbers)
     assert not caches.save(opened._database, entry, "columns", entry.seq, {"mark": "older"}, [])
     cache = loaded(opened, store[1], "columns")

@@ -30,7 +30,7 @@ def pieces(connection: Any) -> list[tuple[int, int, int]]:
 def test_labels_are_read_in_any_order_and_empty_pieces_go(engine: Engine, calls: list[int], per_piece: int, data: st.DataObject) -> None:
     total = sum(calls)
     truth = np.random.default_rng(total).standard_normal((total, D)).astype(np.float32)
-    with pytest.MonkeyPatch.context() as patches, engine._database.write() as (connection, _):
+    with pytest.MonkeyPatch.context() as patches, engine._database.write() as connection:
         patches.setattr(vectors, "_PIECE", 4 * D * per_piece)
         for table in ("chunk", "vectors"):
             connection.execute(f"DELETE FROM {table}")
@@ -53,7 +53,7 @@ def test_labels_are_read_in_any_order_and_empty_pieces_go(engine: Engine, calls:
 
 
 def test_a_missing_or_damaged_vector_is_an_error_not_an_answer(engine: Engine) -> None:
-    with engine._database.write() as (connection, _):
+    with engine._database.write() as connection:
         vectors.store(connection, NUMBER, 0, np.ones((3, D), dtype=np.float32))
         vectors.store(connection, NUMBER, 10, np.ones((3, D), dtype=np.float32))
         for label in (3, 9, 13):

@@ -18,11 +18,11 @@ from typing import Any
 import filelock
 
 import chroma_nb.engine
-from chroma_nb import PersistentClient, ops
+from chroma_nb import PersistentClient, ops, stopping
 from chroma_nb.engine import indexer
 from tests.faults import rig
 
-WATCHED = (str(Path(chroma_nb.engine.__file__).parent), contextlib.__file__, str(Path(filelock.__file__).parent))
+WATCHED = (str(Path(chroma_nb.engine.__file__).parent), stopping.__file__, contextlib.__file__, str(Path(filelock.__file__).parent))
 """Whose code counts: the engine's, and of what holds its locks."""
 
 

@@ -17,7 +17,25 @@ from tests.faults.hostile_ground import BLOBS, DEEP, NUMBERS, OLD, Ground, Kind,
 
 _MAGIC = b"chroma_nb cache 1\n"
 _ALIGNED = 64
-ODD_JSON: tuple[object, ...] = (*NUMBERS, 0.5, 1e308, "", "x", "l2", "|O", None, True, False, [], {}, [[]], [1] * 100, {"a": 1}, "../../outside/precious.txt", "9" * 400)
+ODD_JSON: tuple[object, ...] = (
+    *NUMBERS,
+    0.5,
+    1e308,
+    "",
+    "x",
+    "l2",
+    "|O",
+    None,
+    True,
+    False,
+    [],
+    {},
+    [[]],
+    [1] * 100,
+    {"a": 1},
+    "../../outside/precious.txt",
+    "9" * 400,
+)
 
 
 class Line(NamedTuple):
@@ -64,7 +82,8 @@ def _vouch(ground: Ground, line: Line, data: bytes) -> None:
     (ground.caches / line.file).write_bytes(data)
     with ground.connected() as connection:
         connection.execute(
-            "UPDATE cache SET size = ?, sha256 = ? WHERE collection = ? AND kind = ?", (len(data), hashlib.sha256(data).hexdigest(), line.collection, line.kind)
+            "UPDATE cache SET size = ?, sha256 = ? WHERE collection = ? AND kind = ?",
+            (len(data), hashlib.sha256(data).hexdigest(), line.collection, line.kind),
         )
 
 
@@ -153,7 +172,27 @@ _DTYPES: tuple[object, ...] = (
     None,
     7,
 )
-_SHAPES: tuple[object, ...] = ([], [-1], [0], [2**62, 4], [2**31, 2**31], [1] * 70, [1] * 30, [2**63 - 1], [-(2**63)], [1.5], ["3"], [[1]], 3, "3", None, {}, [None], [True], [-5, -1])
+_SHAPES: tuple[object, ...] = (
+    [],
+    [-1],
+    [0],
+    [2**62, 4],
+    [2**31, 2**31],
+    [1] * 70,
+    [1] * 30,
+    [2**63 - 1],
+    [-(2**63)],
+    [1.5],
+    ["3"],
+    [[1]],
+    3,
+    "3",
+    None,
+    {},
+    [None],
+    [True],
+    [-5, -1],
+)
 
 
 def array_described(ground: Ground, random: Random) -> str:
@@ -274,7 +313,9 @@ def graph_numbers(ground: Ground, random: Random) -> str:
             place = node * graph["size_data_per_element"] + graph["offset_data"]
             base[place : place + 4] = np.frombuffer(np.float32(random.choice((np.nan, np.inf, 3e38))).tobytes(), np.uint8)
         elif target == "consistent":
-            graph["max_elements"], graph["cur_element_count"] = random.choice(((1, count), (count, 0), (2**40, count), (count, count), (0, 0), (count + 10, count + 5)))
+            graph["max_elements"], graph["cur_element_count"] = random.choice(
+                ((1, count), (count, 0), (2**40, count), (count, count), (0, 0), (count + 10, count + 5))
+            )
         said.append(f"{target} of {node}")
     line.parts[:] = [array.tobytes() for array in arrays]
     _vouch(ground, line, _written(orjson.dumps(line.header), line.parts))
@@ -286,7 +327,15 @@ def graph_of_other_layout(ground: Ground, random: Random) -> str:
     line = _drawn(ground, random, "graph")
     graph = line.header["graph"]
     m, dimension = random.choice((1, 2, 8, 17, 100, 10**4, 10**9)), random.choice((graph["dim"], graph["dim"], 1, 4, 16, 10**6))
-    graph.update(M=m, max_M=m, max_M0=2 * m, dim=dimension, size_links_per_element=4 * m + 4, offset_data=8 * m + 4, label_offset=8 * m + 4 + 4 * dimension)
+    graph.update(
+        M=m,
+        max_M=m,
+        max_M0=2 * m,
+        dim=dimension,
+        size_links_per_element=4 * m + 4,
+        offset_data=8 * m + 4,
+        label_offset=8 * m + 4 + 4 * dimension,
+    )
     graph["size_data_per_element"] = graph["label_offset"] + 8
     size = graph["size_data_per_element"] * graph["cur_element_count"]
     if size < 1 << 22:
@@ -298,7 +347,7 @@ def graph_of_other_layout(ground: Ground, random: Random) -> str:
     return f"graph: M {m}, dimension {dimension}"
 
 
-def cache_of_another(ground: Ground, random: Random) -> str:
+def of_another(ground: Ground, random: Random) -> str:
     """Give a collection the cache of another one, header and all."""
     lines = _lines(ground)
     line = random.choice(lines)
@@ -310,7 +359,7 @@ def cache_of_another(ground: Ground, random: Random) -> str:
     return f"{line.kind} of {line.collection} is {source.kind} of {source.collection}"
 
 
-def columns_of_another_state(ground: Ground, random: Random) -> str:
+def of_another_state(ground: Ground, random: Random) -> str:
     """Let a cache and the line that vouches for it claim another sequence number: older, newer, negative."""
     line = _drawn(ground, random)
     seq = random.choice((0, line.seq - 1, line.seq + 1, line.seq + 2, -1, 2**62, 2**63 - 1))
@@ -319,7 +368,9 @@ def columns_of_another_state(ground: Ground, random: Random) -> str:
     with ground.connected() as connection:
         connection.execute("UPDATE cache SET seq = ? WHERE collection = ? AND kind = ?", (seq, line.collection, line.kind))
         if random.random() < 0.3:
-            connection.execute("UPDATE collection SET seq = ?, floor = ? WHERE number = ?", (max(seq, 0), random.choice((0, max(seq, 0))), line.collection))
+            connection.execute(
+                "UPDATE collection SET seq = ?, floor = ? WHERE number = ?", (max(seq, 0), random.choice((0, max(seq, 0))), line.collection)
+            )
     return f"{line.kind}: seq {line.seq} -> {seq}"
 
 
@@ -327,7 +378,16 @@ def file_spoiled(ground: Ground, random: Random) -> str:
     """Change the bytes of a file; half of the time nothing vouches for them."""
     line = _drawn(ground, random)
     path = ground.caches / line.file
-    data = random.choice((spoiled(path.read_bytes(), random), spoiled(path.read_bytes(), random), b"", _MAGIC, random.randbytes(500), path.read_bytes()[:100]))
+    data = random.choice(
+        (
+            spoiled(path.read_bytes(), random),
+            spoiled(path.read_bytes(), random),
+            b"",
+            _MAGIC,
+            random.randbytes(500),
+            path.read_bytes()[:100],
+        )
+    )
     vouched = random.random() < 0.5
     if vouched:
         _vouch(ground, line, data)
@@ -426,7 +486,8 @@ def file_replaced(ground: Ground, random: Random) -> str:
     data = path.read_bytes() if path.is_file() and size < 1 << 24 and not str(path.resolve()).startswith(("/dev", "/proc")) else b""
     with ground.connected() as connection:
         connection.execute(
-            "UPDATE cache SET size = ?, sha256 = ? WHERE collection = ? AND kind = ?", (size, hashlib.sha256(data).hexdigest(), line.collection, line.kind)
+            "UPDATE cache SET size = ?, sha256 = ? WHERE collection = ? AND kind = ?",
+            (size, hashlib.sha256(data).hexdigest(), line.collection, line.kind),
         )
     return f"{line.kind} is a {said}"
 
@@ -465,7 +526,7 @@ KINDS: dict[str, Kind] = {
         array_numbers,
         array_spoiled,
         arrays_exchanged,
-        cache_of_another,
+        of_another,
         file_spoiled,
         name_leads_elsewhere,
         file_replaced,
@@ -474,6 +535,6 @@ KINDS: dict[str, Kind] = {
 } | {
     "cache_graph_numbers": Kind(graph_numbers, Promise.WHOLE, _GRAPHED),
     "cache_graph_of_other_layout": Kind(graph_of_other_layout, Promise.WHOLE, _GRAPHED),
-    "cache_columns_of_another_state": Kind(columns_of_another_state, templates=_CACHED),
+    "cache_of_another_state": Kind(of_another_state, templates=_CACHED),
     "cache_folder_replaced": Kind(folder_replaced, Promise.HONEST),
 }

@@ -46,7 +46,28 @@ def pages_torn(ground: Ground, random: Random) -> str:
 def header_bytes(ground: Ground, random: Random) -> str:
     """Change the first hundred bytes of the records file: page size, formats, freelist, sizes, encoding."""
     data = bytearray(ground.records.read_bytes())
-    place, width = random.choice(((16, 2), (18, 1), (19, 1), (20, 1), (21, 1), (24, 4), (28, 4), (32, 4), (36, 4), (40, 4), (44, 4), (48, 4), (52, 4), (56, 4), (64, 4), (92, 4), (96, 4), (0, 16)))
+    place, width = random.choice(
+        (
+            (16, 2),
+            (18, 1),
+            (19, 1),
+            (20, 1),
+            (21, 1),
+            (24, 4),
+            (28, 4),
+            (32, 4),
+            (36, 4),
+            (40, 4),
+            (44, 4),
+            (48, 4),
+            (52, 4),
+            (56, 4),
+            (64, 4),
+            (92, 4),
+            (96, 4),
+            (0, 16),
+        )
+    )
     value = random.choice((0, 1, 2, 3, 255, 4096, 65535, 2**31 - 1, 2**32 - 1, *NUMBERS)) & ((1 << 8 * width) - 1)
     data[place : place + width] = value.to_bytes(width, "big")
     ground.records.write_bytes(data)
@@ -56,7 +77,9 @@ def header_bytes(ground: Ground, random: Random) -> str:
 def cut(ground: Ground, random: Random) -> str:
     """Cut the records file, or extend it."""
     size = ground.records.stat().st_size
-    length = random.choice((0, 1, 15, 16, 99, 100, 512, PAGE - 1, PAGE, size - PAGE, size - 1, size + 1, size + PAGE, random.randrange(size), 1 << 33))
+    length = random.choice(
+        (0, 1, 15, 16, 99, 100, 512, PAGE - 1, PAGE, size - PAGE, size - 1, size + 1, size + PAGE, random.randrange(size), 1 << 33)
+    )
     os.truncate(ground.records, length)
     return f"{size} -> {length} bytes"
 
@@ -104,7 +127,9 @@ def side_garbage(ground: Ground, random: Random) -> str:
     path = Path(f"{ground.records}{side}")
     start = {"-wal": (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83"), "-shm": (b"\x18\xe2\x2d\x00",), "-journal": (_HOT,)}[side]
     length = random.choice((0, 1, 31, 32, 100, 5000, 32_768, 70_000))
-    path.write_bytes((random.choice((*start, b"")) + random.choice((random.randbytes(length), bytes(length), b"\xff" * length)))[: max(length, 1)])
+    path.write_bytes(
+        (random.choice((*start, b"")) + random.choice((random.randbytes(length), bytes(length), b"\xff" * length)))[: max(length, 1)]
+    )
     if random.random() < 0.1:
         os.truncate(path, 1 << 33)
     return f"{side}: {path.stat().st_size} bytes"
@@ -112,7 +137,11 @@ def side_garbage(ground: Ground, random: Random) -> str:
 
 def hot_journal(ground: Ground, random: Random) -> str:
     """Leave a rollback journal that asks to be played back, and names another journal that SQLite would delete after it."""
-    named = str(random.choice((ground.outside / "precious.txt", ground.outside / "weights.cache", ground.store / "notes.txt", "../outside/precious.txt")))
+    named = str(
+        random.choice(
+            (ground.outside / "precious.txt", ground.outside / "weights.cache", ground.store / "notes.txt", "../outside/precious.txt")
+        )
+    )
     nonce, pages, sector = random.getrandbits(32), random.choice((0, 1, _pages(ground), 2**31)), random.choice((512, 512, 4096, 0, 2**31))
     data = bytearray(_HOT)
     count = random.choice((0, 1, 1, 2**32 - 1))
@@ -176,7 +205,9 @@ def wal_spoiled(ground: Ground, random: Random) -> str:
 def records_replaced(ground: Ground, random: Random) -> str:
     """Put a link, a pipe, a device or a folder in the place of the records file."""
     other = ground.outside / "other.sqlite3"
-    kind = random.choice(("link", "link", "moved away", "fifo", "folder", "link to zero", "link to itself", "dangling", "missing", "a link to text"))
+    kind = random.choice(
+        ("link", "link", "moved away", "fifo", "folder", "link to zero", "link to itself", "dangling", "missing", "a link to text")
+    )
     if kind == "link":
         shutil.copyfile(ground.records, other)
         os.utime(other, (1e9, 1e9))
@@ -204,7 +235,10 @@ def records_replaced(ground: Ground, random: Random) -> str:
 
 def more_files(ground: Ground, random: Random) -> str:
     """Leave files in the store's folder that are not its own."""
-    names = random.sample(("chroma.sqlite3", "chroma_nb.sqlite3.bak", "write.lock.tmp", "sqlite3.py", ".env", "chroma_nb.sqlite3-mj00000000", "link", "pipe"), 3)
+    names = random.sample(
+        ("chroma.sqlite3", "chroma_nb.sqlite3.bak", "write.lock.tmp", "sqlite3.py", ".env", "chroma_nb.sqlite3-mj00000000", "link", "pipe"),
+        3,
+    )
     for name in names:
         path = ground.store / name
         if name == "link":
@@ -222,7 +256,15 @@ def nothing(ground: Ground, random: Random) -> str:
 
 
 _SMALL = ("few", "saved", "indexed", "first_format")
-_ORDERLY: tuple[Callable[[Ground, Random], str], ...] = (bytes_flipped, pages_torn, header_bytes, cut, hot_journal, wal_spoiled, records_replaced)
+_ORDERLY: tuple[Callable[[Ground, Random], str], ...] = (
+    bytes_flipped,
+    pages_torn,
+    header_bytes,
+    cut,
+    hot_journal,
+    wal_spoiled,
+    records_replaced,
+)
 KINDS: dict[str, Kind] = {f"file_{change.__name__}": Kind(change, templates=_SMALL) for change in _ORDERLY} | {
     "file_lock_replaced": Kind(lock_replaced, Promise.HONEST, _SMALL),
     "file_side_replaced": Kind(side_replaced, Promise.HONEST, _SMALL),

@@ -197,4 +197,6 @@ def touched(before: Seen, after: Seen) -> list[str]:
     """Say what is no longer as it was."""
     said = [f"{place} is gone" for place in before.keys() - after.keys()]
     said += [f"{place} is new" for place in after.keys() - before.keys()]
-    return said + [f"{place} was changed: {before[place]} -> {after[place]}" for place in before.keys() & after.keys() if before[place] != after[place]]
+    return said + [
+        f"{place} was changed: {before[place]} -> {after[place]}" for place in before.keys() & after.keys() if before[place] != after[place]
+    ]

@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import resource
+import sqlite3
 import sys
 import threading
 import time
@@ -86,57 +87,57 @@ def _administered(client: Client, *, write: bool) -> None:
 
 
 READS: dict[str, Verb] = {
-    "count": lambda _, c, r: c.count(),
+    "count": lambda _, c, _r: c.count(),
     "count where": lambda _, c, r: c.count(where=r.choice(WHERES)),
     "count documents": lambda _, c, r: c.count(where_document={r.choice(("$contains", "$not_contains")): "says"}),
-    "get": lambda _, c, r: c.get(include=EVERYTHING),
-    "get ids": lambda _, c, r: c.get(ids=["r1", "r2", "é3", "nobody"], include=EVERYTHING),
+    "get": lambda _, c, _r: c.get(include=EVERYTHING),
+    "get ids": lambda _, c, _r: c.get(ids=["r1", "r2", "é3", "nobody"], include=EVERYTHING),
     "get where": lambda _, c, r: c.get(where=r.choice(WHERES), include=EVERYTHING),
-    "get regex": lambda _, c, r: c.get(where_document={"$regex": "w.rd [12]"}),
+    "get regex": lambda _, c, _r: c.get(where_document={"$regex": "w.rd [12]"}),
     "get page": lambda _, c, r: c.get(limit=5, offset=r.choice((0, 3, 10_000))),
-    "peek": lambda _, c, r: c.peek(),
+    "peek": lambda _, c, _r: c.peek(),
     "query": lambda _, c, r: c.query(_vectors(r), n_results=r.choice((1, 3, 10)), include=[*EVERYTHING, "distances"]),
     "query many": lambda _, c, r: c.query(_vectors(r, 20), n_results=3),
     "query where": lambda _, c, r: c.query(_vectors(r), n_results=3, where=r.choice(WHERES)),
-    "query like": lambda _, c, r: c.query(like=["r1", "r100000"], n_results=2),
-    "query texts": lambda _, c, r: c.query(query_texts=["a"], n_results=2),
-    "explain": lambda _, c, r: c.explain(n_results=3),
-    "describe": lambda _, c, r: str(c.describe()),
-    "describe in html": lambda _, c, r: c.describe()._repr_html_(),
-    "values": lambda _, c, r: c.values(r.choice(("n", "share", "group", "flag", "mixed", "tags", "day", "at", "a")), top=r.choice((3, None))),
-    "columns": lambda _, c, r: c.columns(["n", "mixed", "tags", "day", "at", "a"]),
+    "query like": lambda _, c, _r: c.query(like=["r1", "r100000"], n_results=2),
+    "query texts": lambda _, c, _r: c.query(query_texts=["a"], n_results=2),
+    "explain": lambda _, c, _r: c.explain(n_results=3),
+    "describe": lambda _, c, _r: str(c.describe()),
+    "describe in html": lambda _, c, _r: c.describe()._repr_html_(),
+    "values": lambda _, c, r: c.values(
+        r.choice(("n", "share", "group", "flag", "mixed", "tags", "day", "at", "a")), top=r.choice((3, None))
+    ),
+    "columns": lambda _, c, _r: c.columns(["n", "mixed", "tags", "day", "at", "a"]),
     "sample": lambda _, c, r: c.sample(5, seed=1, where=r.choice((None, *WHERES))),
     "scan": lambda _, c, r: _scanned(c, r),
-    "version": lambda _, c, r: c.version(),
+    "version": lambda _, c, _r: c.version(),
     "changed since": lambda _, c, r: c._client._execute(ops.ChangedSince(str(c.id), r.choice((0, 3, 4, 5)))),
-    "has layout": lambda _, c, r: c.has_layout("pca"),
+    "has layout": lambda _, c, _r: c.has_layout("pca"),
     "project": lambda _, c, r: c.project("pca", place_new=r.random() < 0.5, show_progress=False),
     "show": lambda client, c, _: _shown(client, c),
-    "list collections": lambda client, _, r: client.list_collections(),
-    "find": lambda client, _, r: [client.get_collection(each.name) for each in client.list_collections()],
+    "list collections": lambda client, _, _r: client.list_collections(),
+    "find": lambda client, _, _r: [client.get_collection(each.name) for each in client.list_collections()],
     "list tenants": lambda client, *_: _administered(client, write=False),
 }
 WRITES: dict[str, Verb] = {
     "add": lambda _, c, r: c.add(**_added(r)),
     "upsert": lambda _, c, r: c.upsert(**_added(r)),
     "update": lambda _, c, r: c.update(**_added(r)),
-    "update metadata": lambda _, c, r: c.update(ids=["r1", "r4"], metadatas=[{"n": 5, "group": None}, {"new": "x"}]),
-    "delete ids": lambda _, c, r: c.delete(ids=["r1", "r2", "é3"]),
+    "update metadata": lambda _, c, _r: c.update(ids=["r1", "r4"], metadatas=[{"n": 5, "group": None}, {"new": "x"}]),
+    "delete ids": lambda _, c, _r: c.delete(ids=["r1", "r2", "é3"]),
     "delete where": lambda _, c, r: c.delete(where=r.choice(WHERES)),
-    "delete limited": lambda _, c, r: c.delete(where_document={"$contains": "says"}, limit=2),
+    "delete limited": lambda _, c, _r: c.delete(where_document={"$contains": "says"}, limit=2),
     "rename": lambda _, c, r: c.modify(name=f"renamed-{r.randrange(100)}"),
-    "modify": lambda _, c, r: c.modify(metadata={"a": 1}, configuration={"hnsw": {"ef_search": 50, "max_neighbors": 8}}),
+    "modify": lambda _, c, _r: c.modify(metadata={"a": 1}, configuration={"hnsw": {"ef_search": 50, "max_neighbors": 8}}),
     "fork": lambda _, c, r: c.fork(f"forked-{r.randrange(100)}").count(),
-    "put layout": lambda _, c, r: c._client._execute(ops.PutLayout(str(c.id), "key", 1, ["r1"], np.zeros((1, 2), np.float32))),
-    "build index": lambda _, c, r: c.build_index(show_progress=False),
-    "create collection": lambda client, _, r: client.get_or_create_collection("more", embedding_function=None).add(**arguments(range(50))),
-    "delete collection": lambda client, c, r: client.delete_collection(c.name),
-    "reset": lambda client, _, r: client.reset(),
+    "put layout": lambda _, c, _r: c._client._execute(ops.PutLayout(str(c.id), "key", 1, ["r1"], np.zeros((1, 2), np.float32))),
+    "build index": lambda _, c, _r: c.build_index(show_progress=False),
+    "create collection": lambda client, _, _r: client.get_or_create_collection("more", embedding_function=None).add(**arguments(range(50))),
+    "delete collection": lambda client, c, _r: client.delete_collection(c.name),
+    "reset": lambda client, _, _r: client.reset(),
     "make tenants": lambda client, *_: _administered(client, write=True),
     "pause": lambda *_: time.sleep(0.03),
 }
-
-
 
 
 def audit(client: Client) -> str:
@@ -146,7 +147,9 @@ def audit(client: Client) -> str:
         identifier = str(client.get_collection(name, embedding_function=None).id)
         found = client._execute(ops.Get(identifier, include=rig.EVERY_FIELD))
         embeddings = b"" if found.embeddings is None else found.embeddings.tobytes()
-        digest.update(repr((client._execute(ops.Count(identifier)), found.ids, found.documents, found.metadatas, found.uris)).encode() + embeddings)
+        digest.update(
+            repr((client._execute(ops.Count(identifier)), found.ids, found.documents, found.metadatas, found.uris)).encode() + embeddings
+        )
     return digest.hexdigest()
 
 
@@ -161,13 +164,14 @@ class Trial:
 
     def __init__(self, case: dict[str, Any], announce: Callable[[str], None]) -> None:
         self._folder, self._read_only, self._random = Path(case["store"]), case["read_only"], Random(f"verbs of {case['seed']}")
+        self._audited: bool = case["audit"]
         self._announce = announce
         self.outcomes: list[tuple[str, str]] = []
         self.raw: list[str] = []
         self.digest: str | None = None
 
     @contextlib.contextmanager
-    def _trying(self, verb: str) -> Iterator[None]:
+    def trying(self, verb: str) -> Iterator[None]:
         self._announce(verb)
         outcome = "answered"
         try:
@@ -191,24 +195,24 @@ class Trial:
 
     def _opened(self, time_: int, verbs: int) -> None:
         client: Client | None = None
-        with self._trying(f"open {time_}"):
+        with self.trying(f"open {time_}"):
             client = PersistentClient(self._folder, read_only=self._read_only, allow_reset=True)
         if client is None:
             return
-        if time_ == 1:
-            with self._trying("audit"):
+        if time_ == 1 and self._audited:
+            with self.trying("audit"):
                 self.digest = audit(client)
         collections: list[Collection] = []
         for name in COLLECTIONS:
-            with self._trying("get collection"):
+            with self.trying("get collection"):
                 collections.append(client.get_collection(name, embedding_function=None))
         table = READS if self._read_only else READS | WRITES
         names = [name for name in table if name not in {"reset", "delete collection"} or time_ == 2 or self._random.random() < 0.1]
         for name in self._random.sample(names, verbs) if collections else ():
             collection = collections[0] if self._random.random() < 0.7 else self._random.choice(collections)
-            with self._trying(name):
+            with self.trying(name):
                 table[name](client, collection, self._random)
-        with self._trying("close"):
+        with self.trying("close"):
             client.close()
 
 
@@ -220,15 +224,14 @@ def misbehave(how: str, folder: Path) -> None:
         (folder.parent / "outside" / "thesis.tmp").write_bytes(b"mine now")
     elif how == "create":
         (folder.parent / "outside" / "deeper" / "new").write_bytes(b"")
+    elif how == "create at home":
+        Path.home().joinpath("new").write_bytes(b"")
     elif how == "create inside":
         (folder / "surprise").write_bytes(b"")
     elif how == "remember":
         np.ones(400 << 20, np.uint8)
     elif how == "sleep":
         time.sleep(600)
-    elif how == "spin":
-        while True:
-            pass
     elif how == "die":
         os.kill(os.getpid(), 11)
     elif how == "exit":
@@ -239,6 +242,12 @@ def misbehave(how: str, folder: Path) -> None:
         os.open(folder, os.O_RDONLY)
     elif how == "leave a thread":
         threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+    elif how == "read otherwise":
+        connection = sqlite3.connect(folder / database.RECORDS)
+        connection.executescript("DELETE FROM record WHERE id = 'r1'; UPDATE collection SET count = count - 1 WHERE number = 1")
+        connection.close()
+    elif how == "refuse":
+        (folder / database.RECORDS).write_bytes(b"no records")
     else:
         raise LookupError(how)
 
@@ -269,7 +278,12 @@ def _forget_peak() -> int:
 
 def _limit() -> None:
     addresses = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    for kind, limit in ((resource.RLIMIT_AS, addresses + _MORE_ADDRESSES), (resource.RLIMIT_FSIZE, _LARGEST_FILE), (resource.RLIMIT_NOFILE, 256), (resource.RLIMIT_CORE, 0)):
+    for kind, limit in (
+        (resource.RLIMIT_AS, addresses + _MORE_ADDRESSES),
+        (resource.RLIMIT_FSIZE, _LARGEST_FILE),
+        (resource.RLIMIT_NOFILE, 256),
+        (resource.RLIMIT_CORE, 0),
+    ):
         resource.setrlimit(kind, (limit, limit))
 
 
@@ -280,9 +294,9 @@ def _grant_time() -> None:
 
 def _descriptors() -> list[str]:
     found = []
-    for number in os.listdir("/proc/self/fd"):
+    for held in Path("/proc/self/fd").iterdir():
         with contextlib.suppress(OSError):
-            found.append(os.readlink(f"/proc/self/fd/{number}"))
+            found.append(str(held.readlink()))
     return sorted(found)
 
 
@@ -313,24 +327,29 @@ def main(commands: str, reports: str) -> None:
     threading.excepthook = lambda hook: unheard.append(f"in a thread: {''.join(traceback.format_exception(hook.exc_value))[-2000:]}")
     sys.unraisablehook = lambda hook: unheard.append(f"unraisable: {hook.exc_value!r} in {hook.object!r}")
     with os.fdopen(int(commands), "r") as told, os.fdopen(int(reports), "w", buffering=1) as said:
+
+        def say(**words: object) -> None:
+            said.write(json.dumps(words) + "\n")
+
         _load()
         _limit()
         gc.collect()
         gc.freeze()
         for line in told:
             case = json.loads(line)
-            said.write(json.dumps({"begins": case["seed"]}) + "\n")
+            say(begins=case["seed"])
             descriptors, threads = _descriptors(), threading.active_count()
+            trial = Trial(case, lambda verb: say(verb=verb))
             _grant_time()
-            trial, before, begun = Trial(case, lambda verb: said.write(json.dumps({"verb": verb}) + "\n") and None), _forget_peak(), time.perf_counter()
-            if case.get("misbehave"):
-                with trial._trying("misbehave"):
+            before, begun = _forget_peak(), time.perf_counter()
+            if case["misbehave"]:
+                with trial.trying("misbehave"):
                     misbehave(case["misbehave"], Path(case["store"]))
             trial.run()
             seconds, memory = time.perf_counter() - begun, _peak() - before
-            trial.raw += _left(descriptors, threads) + unheard
+            raw = trial.raw + _left(descriptors, threads) + unheard
             unheard.clear()
-            said.write(json.dumps({"ends": case["seed"], "outcomes": trial.outcomes, "raw": trial.raw, "digest": trial.digest, "seconds": seconds, "memory": memory}) + "\n")
+            say(ends=case["seed"], outcomes=trial.outcomes, raw=raw, digest=trial.digest, seconds=seconds, memory=memory)
 
 
 if __name__ == "__main__":

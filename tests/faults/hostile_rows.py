@@ -41,7 +41,13 @@ def _row(connection: sqlite3.Connection, table: str, random: Random) -> Row:
     columns = _columns(connection, table)
     count = connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
     order = ", ".join(TABLES[table])
-    return dict(zip(columns, connection.execute(f"SELECT * FROM {table} ORDER BY {order} LIMIT 1 OFFSET {random.randrange(count)}").fetchone(), strict=True))
+    return dict(
+        zip(
+            columns,
+            connection.execute(f"SELECT * FROM {table} ORDER BY {order} LIMIT 1 OFFSET {random.randrange(count)}").fetchone(),
+            strict=True,
+        )
+    )
 
 
 def _set(connection: sqlite3.Connection, table: str, row: Row, **values: Any) -> None:
@@ -50,7 +56,8 @@ def _set(connection: sqlite3.Connection, table: str, row: Row, **values: Any) ->
     assignments = ", ".join(f"{name} = {expression}" for name, (expression, _) in expressions.items())
     condition = " AND ".join(f"{name} IS ?" for name in TABLES[table])
     connection.execute(
-        f"UPDATE OR REPLACE {table} SET {assignments} WHERE {condition}", [value for _, value in expressions.values()] + [row[name] for name in TABLES[table]]
+        f"UPDATE OR REPLACE {table} SET {assignments} WHERE {condition}",
+        [value for _, value in expressions.values()] + [row[name] for name in TABLES[table]],
     )
 
 
@@ -114,7 +121,11 @@ def rows_removed(ground: Ground, random: Random) -> str:
         row = _row(connection, table, random)
         name = TABLES[table][0]
         if share:
-            connection.execute(f"DELETE FROM {table} WHERE abs(random()) % {share} = 0" if share == 1 else f"DELETE FROM {table} WHERE {name} % {share} = 0")
+            connection.execute(
+                f"DELETE FROM {table} WHERE abs(random()) % {share} = 0"
+                if share == 1
+                else f"DELETE FROM {table} WHERE {name} % {share} = 0"
+            )
         else:
             connection.execute(f"DELETE FROM {table} WHERE {name} = ?", (row[name],))
     return f"{table}: {'all' if share == 1 else 'some' if share else 'one'} removed"
@@ -183,7 +194,9 @@ def counters(ground: Ground, random: Random) -> str:
         value = odd(random)
         names = [name for (name,) in connection.execute("SELECT name FROM sqlite_sequence ORDER BY name")]
         name = random.choice(names)
-        connection.execute(f"UPDATE sqlite_sequence SET {random.choice(('seq', 'name', 'seq'))} = {value[0]} WHERE name = ?", (value[1], name))
+        connection.execute(
+            f"UPDATE sqlite_sequence SET {random.choice(('seq', 'name', 'seq'))} = {value[0]} WHERE name = ?", (value[1], name)
+        )
     return f"sqlite_sequence {name} = {_shown(value[1])}"
 
 
@@ -239,6 +252,7 @@ METADATAS = (
 
 def _sealed(row: Row) -> int:
     """Return the checksum with which a changed row is believed, as far as there is one."""
+
     def held(value: Any) -> bytes:
         return value if isinstance(value, bytes) else value.encode("utf-8", "surrogatepass") if isinstance(value, str) else b""
 
@@ -260,7 +274,9 @@ def _lied(ground: Ground, random: Random, column: str, value: tuple[str, Any]) -
             crcs = {"crc": _sealed(changed)}
             if column == "document":
                 held = value[1]
-                crcs["document_crc"] = 0 if held is None else crc32(held if isinstance(held, bytes) else str(held).encode("utf-8", "surrogatepass"))
+                crcs["document_crc"] = (
+                    0 if held is None else crc32(held if isinstance(held, bytes) else str(held).encode("utf-8", "surrogatepass"))
+                )
             _set(connection, "record", row, **{column: value}, **crcs)
     return f"record.{column} = {value[0]} {_shown(value[1])}, with its checksum"
 
@@ -278,7 +294,11 @@ def label_lied(ground: Ground, random: Random) -> str:
 
 def text_lied(ground: Ground, random: Random) -> str:
     """Store ids, documents or uris that are no texts, or very odd ones."""
-    value = odd(random) if random.random() < 0.5 else (random.choice(("?", "CAST(? AS TEXT)")), random.choice((*BLOBS[:7], *(text.encode() for text in TEXTS))))
+    value = (
+        odd(random)
+        if random.random() < 0.5
+        else (random.choice(("?", "CAST(? AS TEXT)")), random.choice((*BLOBS[:7], *(text.encode() for text in TEXTS))))
+    )
     return _lied(ground, random, random.choice(("id", "document", "uri")), value)
 
 
@@ -323,7 +343,10 @@ def chunk_lied(ground: Ground, random: Random) -> str:
     """Let a piece of vectors say another size or another number of living ones, with its bytes and checksum."""
     with ground.unruled() as connection:
         row = _row(connection, "chunk", random)
-        changed: dict[str, Any] = {name: random.choice((*NUMBERS, row["size"] + 1, row["size"] - 1)) for name in random.choice((("size",), ("live",), ("size", "live")))}
+        changed: dict[str, Any] = {
+            name: random.choice((*NUMBERS, row["size"] + 1, row["size"] - 1))
+            for name in random.choice((("size",), ("live",), ("size", "live")))
+        }
         size = changed.get("size", row["size"])
         data = bytes(32 * size) if 0 <= size <= 300 else b""
         if random.random() < 0.5:
@@ -366,7 +389,9 @@ def journal_lied(ground: Ground, random: Random) -> str:
             row["key"] = last  # the line that saved columns catch up by
         numbers = np.array([random.choice((*NUMBERS, *range(3, 12))) for _ in range(random.choice((0, 1, 2, 50)))], "<i8").tobytes()
         value = random.choice((numbers, numbers + b"x", random.choice(BLOBS), "text", 7, None, 1.5))
-        column = random.choice([name for name in ("written", "removed", "written", "removed", "label") if name != "label" or "label" in row])
+        column = random.choice(
+            [name for name in ("written", "removed", "written", "removed", "label") if name != "label" or "label" in row]
+        )
         _set(connection, "change", row, **{column: random.choice(NUMBERS) if column == "label" else value})
     return f"change {row['key']}: {column} = {_shown(value)}"
 
@@ -379,7 +404,12 @@ def journal_extended(ground: Ground, random: Random) -> str:
         rows = np.array([random.choice((*NUMBERS[1:12], *range(12))) for _ in range(3)], "<i8").tobytes()
         columns = _columns(connection, "change")
         for seq in range(row["seq"] + 1, row["seq"] + 1 + lines):
-            values = {"key": (row["number"] << SHIFT) + seq, "written": rows, "removed": random.choice((b"", rows)), "label": random.choice(NUMBERS)}
+            values = {
+                "key": (row["number"] << SHIFT) + seq,
+                "written": rows,
+                "removed": random.choice((b"", rows)),
+                "label": random.choice(NUMBERS),
+            }
             _insert(connection, "change", {name: values[name] for name in columns})
         _set(connection, "collection", row, seq=row["seq"] + lines, vectors_seq=random.choice((row["vectors_seq"], row["seq"] + lines)))
     return f"collection {row['number']}: {lines} more lines in the journal"
@@ -405,7 +435,9 @@ def configuration_lied(ground: Ground, random: Random) -> str:
             elif drawn == 4:
                 key = random.choice(("space", "unknown", "hnsw", "embedding_function", "spann"))
                 where = held["hnsw"] if key in {"space", "unknown"} else held
-                where[key] = random.choice(("l3", 1, None, [], {}, "cosine", "ip", {"name": "x" * 1000}, {"name": ["default"]}, {"a": {"b": [1] * 100}}))
+                where[key] = random.choice(
+                    ("l3", 1, None, [], {}, "cosine", "ip", {"name": "x" * 1000}, {"name": ["default"]}, {"a": {"b": [1] * 100}})
+                )
             else:
                 where = random.choice((held, held["hnsw"]))
                 where.pop(random.choice(sorted(where)))
@@ -445,7 +477,17 @@ def described_lied(ground: Ground, random: Random) -> str:
         column = random.choice(("metadata", "metadata", "name", "id"))
         value = (random.choice(("?", "CAST(? AS TEXT)")), random.choice(METADATAS)) if column == "metadata" else odd(random)
         if column == "id" and random.random() < 0.5:
-            value = "?", random.choice(("../../outside/precious", "{00000000-0000-0000-0000-00000000000A}", "00000000000000000000000000000000", row["id"].upper()))
+            value = (
+                "?",
+                random.choice(
+                    (
+                        "../../outside/precious",
+                        "{00000000-0000-0000-0000-00000000000A}",
+                        "00000000000000000000000000000000",
+                        row["id"].upper(),
+                    )
+                ),
+            )
         _set(connection, "collection", row, **{column: value})
     return f"collection {row['number']}: {column} = {_shown(value)}"
 
@@ -455,16 +497,29 @@ def layout_lied(ground: Ground, random: Random) -> str:
     with ground.unruled() as connection:
         row = _row(connection, "layout", random)
         ids = orjson.loads(row["ids"])
-        texts = (row["ids"], orjson.dumps(ids[1:]), orjson.dumps(list(range(len(ids)))), orjson.dumps([ids[0]] * len(ids)), orjson.dumps([[]] * len(ids)))
+        texts = (
+            row["ids"],
+            orjson.dumps(ids[1:]),
+            orjson.dumps(list(range(len(ids)))),
+            orjson.dumps([ids[0]] * len(ids)),
+            orjson.dumps([[]] * len(ids)),
+        )
         if random.random() < 0.5:
             row["ids"] = random.choice((*texts, b"{}", b"[]", b"null", b"1", b'"x"', *BLOBS))
         if random.random() < 0.7:
             floats = np.frombuffer(row["coordinates"], "<f4").copy()
             floats[: random.choice((1, len(floats)))] = random.choice((np.nan, np.inf, 3e38))
-            row["coordinates"] = random.choice((b"", row["coordinates"][:-1], row["coordinates"] * 3, floats.tobytes(), row["coordinates"][: 4 * len(ids)], bytes(1 << 20)))
+            row["coordinates"] = random.choice(
+                (b"", row["coordinates"][:-1], row["coordinates"] * 3, floats.tobytes(), row["coordinates"][: 4 * len(ids)], bytes(1 << 20))
+            )
         if random.random() < 0.3:
             row["version"] = random.choice(NUMBERS)
-        changed = {"ids": row["ids"], "coordinates": row["coordinates"], "version": row["version"], "crc": crc32(row["coordinates"], crc32(row["ids"]))}
+        changed = {
+            "ids": row["ids"],
+            "coordinates": row["coordinates"],
+            "version": row["version"],
+            "crc": crc32(row["coordinates"], crc32(row["ids"])),
+        }
         _set(connection, "layout", row, **changed)
     return f"layout: {len(row['ids'])} bytes of ids, {len(row['coordinates'])} of coordinates"
 
@@ -490,19 +545,25 @@ def scopes(ground: Ground, random: Random) -> str:
     return f"{table}: {('emptied', 'renamed', 'one more', 'collections moved')[drawn]}"
 
 
+_CROWDS = {
+    "collection": "id, database, name, configuration SELECT id || x, database, name || x, configuration FROM collection, n",
+    "tenant": "name SELECT name || x FROM tenant, n",
+    "layout": "collection, key, version, ids, coordinates, crc SELECT 1, x, 1, x'5B5D', x'', 0 FROM n",
+    "cache": "collection, kind, seq, file, size, sha256 SELECT x, 'columns', 1, x || '.cache', 1, '' FROM n",
+    "change": "key, written, removed, label SELECT (1 << 40) + 1000 + x, x'', x'', x FROM n",
+}
+"""Table -> the columns that are filled, and with what; n(x) counts."""
+
+
 def crowd(ground: Ground, random: Random) -> str:
     """Add very many collections, tenants, layouts or lines of caches."""
-    many = random.choice((300, 3000))
+    table, many = random.choice(sorted(_CROWDS)), random.choice((300, 3000))
+    names, _, filling = _CROWDS[table].partition(" SELECT ")
     with ground.connected() as connection:
-        table = random.choice(("collection", "tenant", "layout", "cache", "change"))
-        columns = {
-            "collection": "(id, database, name, metadata, configuration) SELECT id || x, database, name || x, metadata, configuration FROM collection, n",
-            "tenant": "(name) SELECT name || x FROM tenant, n",
-            "layout": "(collection, key, version, ids, coordinates, crc) SELECT 1, x, 1, x'5B5D', x'', 0 FROM n",
-            "cache": "(collection, kind, seq, file, size, sha256) SELECT x, 'columns', 1, x || '.cache', 1, '' FROM n",
-            "change": "(key, written, removed) SELECT (1 << 40) + 1000 + x, x'', x'' FROM n" if "label" not in _columns(connection, "change") else "(key, written, removed, label) SELECT (1 << 40) + 1000 + x, x'', x'', x FROM n",
-        }[table]
-        connection.execute(f"INSERT OR IGNORE INTO {table} {columns.replace(' SELECT', f' WITH n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < {many}) SELECT', 1)}")
+        if not set(names.split(", ")) <= set(_columns(connection, table)):  # of the first format
+            names, filling = names.removesuffix(", label"), filling.replace(", x FROM", " FROM")
+        counting = f"WITH n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < {many})"
+        connection.execute(f"{counting} INSERT OR IGNORE INTO {table} ({names}) SELECT {filling}")
     return f"{many} more of {table}"
 
 

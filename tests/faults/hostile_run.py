@@ -23,7 +23,7 @@ from typing import Any, Literal
 from typing_extensions import Self
 
 from tests.faults import rig
-from tests.faults.hostile_ground import Promise, seen, touched
+from tests.faults.hostile_ground import Ground, Promise, seen, touched
 from tests.faults.hostile_stores import Case, prepare
 
 PATIENCE = 30.0
@@ -74,9 +74,10 @@ class Opener:
     def tell(self, case: Case, misbehave: str = "") -> None:
         """Have a store opened."""
         process = self._process or self._start()
-        line = json.dumps({"seed": case.seed, "store": str(case.ground.store), "read_only": case.read_only, "misbehave": misbehave})
+        audit = case.promise is not Promise.ORDERLY or case.seed % 4 == 0
+        said = {"seed": case.seed, "store": str(case.ground.store), "read_only": case.read_only, "audit": audit, "misbehave": misbehave}
         assert process is self._process
-        os.write(self._commands, line.encode() + b"\n")
+        os.write(self._commands, json.dumps(said).encode() + b"\n")
 
     def hear(self, patience: float = PATIENCE) -> Report:
         """Wait for the end of the case that was told last, or of the process."""
@@ -173,8 +174,16 @@ class Tally:
             f"all calls: {dict(self.outcomes.most_common())}",
             f"slowest {self.slowest[0]:.2f} s (seed {self.slowest[1]}), most memory {self.largest[0] / 2**20:.0f} MiB (seed {self.largest[1]})",
         ]
-        lines += [f"  {kind}: {self.kinds[kind]} cases; opening {dict(self.by_kind.get(kind, Counter()).most_common())}" for kind in sorted(self.kinds)]
+        lines += [
+            f"  {kind}: {self.kinds[kind]} cases; opening {dict(self.by_kind.get(kind, Counter()).most_common())}"
+            for kind in sorted(self.kinds)
+        ]
         return "\n".join(lines)
+
+
+def make_templates(folder: Path) -> None:
+    """Have the stores made that the cases start from."""
+    subprocess.run([sys.executable, "-m", "tests.faults.hostile_templates", str(folder)], check=True, cwd=rig.ROOT, env=rig.environment())
 
 
 class Run:
@@ -192,7 +201,7 @@ class Run:
         self.folder = folder
         self._patience = patience
         self.templates = folder / "templates"
-        subprocess.run([sys.executable, "-m", "tests.faults.hostile_templates", str(self.templates)], check=True, cwd=rig.ROOT, env=rig.environment())
+        make_templates(self.templates)
         self._opener = Opener(folder)
         self.tally = Tally()
         self._digests: dict[str, str] = {}
@@ -219,47 +228,52 @@ class Run:
                 yield case, self._judged(case, report)
                 shutil.rmtree(case.ground.root)
 
-    def misbehaving(self, how: str) -> list[str]:
+    def misbehaving(self, how: str, patience: float = PATIENCE) -> list[str]:
         """Return what is found wrong when an unchanged store is opened by a process that does `how`."""
         self._measure()
         case = self._unchanged("few")
         self._opener.tell(case, how)
-        wrong = self._judged(case, self._opener.hear(self._patience))
+        wrong = self._judged(case, self._opener.hear(patience))
         shutil.rmtree(case.ground.root)
         return wrong
 
     def _unchanged(self, template: str) -> Case:
-        from tests.faults.hostile_ground import Ground
-
         ground = Ground.lay(self.folder / f"unchanged-{template}", self.templates / template)
         return Case(-1, template, ("nothing",), ("nothing",), Promise.WHOLE, False, ground, seen(ground))
 
     def _measure(self) -> None:
         """Learn what the unchanged templates hold, and what memory they take."""
         for path in sorted(self.templates.iterdir()) if not self._digests else ():
-            for _ in range(2):  # the first time everything is loaded
-                case = self._unchanged(path.name)
-                self._opener.tell(case)
-                report = self._opener.hear()
-                shutil.rmtree(case.ground.root)
-                if report.fate != "ended" or report.said["raw"] or report.said["digest"] is None:
-                    raise AssertionError(f"the unchanged store {path.name}: {report}")
+            case = self._unchanged(path.name)
+            self._opener.tell(case)
+            report = self._opener.hear()
+            shutil.rmtree(case.ground.root)
+            if report.fate != "ended" or report.said["raw"] or report.said["digest"] is None:
+                raise AssertionError(f"the unchanged store {path.name}: {report}")
             self._digests[path.name], self._memory[path.name] = report.said["digest"], report.said["memory"]
 
     def _judged(self, case: Case, report: Report) -> list[str]:
-        wrong = [f"{report.fate} (status {report.said['status']}) in {report.verb}: {report.stderr}"] if report.fate != "ended" else []
-        wrong += touched(case.before, seen(case.ground))
-        wrong += [f"{name} has {left}" for name in ("home", "tmp") if (left := [each.name for each in (self.folder / name).iterdir()])]
-        for name in ("home", "tmp"):
-            for left in (self.folder / name).iterdir():
-                left.unlink() if not left.is_dir() else shutil.rmtree(left)
+        wrong = touched(case.before, seen(case.ground)) + self._swept()
         if report.fate == "ended":
-            wrong += report.said["raw"]
             bound = 2 * self._memory[case.template] + ALLOWANCE
             if report.said["memory"] > bound:
                 wrong.append(f"took {report.said['memory'] >> 20} MiB, more than {bound >> 20} MiB")
-            wrong += self._broken(case, report)
+            wrong += report.said["raw"] + self._broken(case, report)
+        else:
+            wrong.append(f"{report.fate} (status {report.said['status']}) in {report.verb}: {report.stderr}")
         self.tally.faults += bool(wrong)
+        return wrong
+
+    def _swept(self) -> list[str]:
+        """Say what was left in the process's home and among its temporary files, and remove it."""
+        wrong = []
+        for name in ("home", "tmp"):
+            for path in (self.folder / name).iterdir():
+                wrong.append(f"{name} has {path.name}")
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
         return wrong
 
     def _broken(self, case: Case, report: Report) -> list[str]:
@@ -288,7 +302,9 @@ def main(first: str, count: str, log: str = "", patience: str = str(PATIENCE)) -
             elif wrong:
                 print(case, *wrong, sep="\n    ")
             if run.tally.cases % 1000 == 0:
-                print(f"{run.tally.cases} cases in {time.monotonic() - begun:.0f} s, {run.tally.faults} faults; last {case.seed}", flush=True)
+                print(
+                    f"{run.tally.cases} cases in {time.monotonic() - begun:.0f} s, {run.tally.faults} faults; last {case.seed}", flush=True
+                )
         print(run.tally)
         print(f"{time.monotonic() - begun:.1f} s")
 

@@ -44,7 +44,11 @@ _COSTLY = (
 
 
 def _tables(connection: sqlite3.Connection) -> list[str]:
-    return [table for table in TABLES if connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (table,)).fetchone()]
+    return [
+        table
+        for table in TABLES
+        if connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (table,)).fetchone()
+    ]
 
 
 def _columns(connection: sqlite3.Connection, table: str) -> list[str]:
@@ -69,9 +73,10 @@ def trigger(ground: Ground, random: Random) -> str:
         name = random.choice(("t", "record", "sqlite_stat9", "\x1b[31m")) if random.random() < 0.3 else "t"
         if name == "sqlite_stat9":  # a name that nobody may create, but can be written
             connection.execute(f"CREATE TRIGGER t {moment} {event} ON {table} BEGIN {body}; END")
-            connection.execute("UPDATE sqlite_master SET name = 'sqlite_stat9', sql = replace(sql, 'TRIGGER t', 'TRIGGER sqlite_stat9') WHERE type = 'trigger'")
+            renamed = "name = 'sqlite_stat9', sql = replace(sql, 'TRIGGER t', 'TRIGGER sqlite_stat9')"
+            connection.execute(f"UPDATE sqlite_master SET {renamed} WHERE type = 'trigger'")
         else:
-            connection.execute(f"CREATE TRIGGER \"{name}\" {moment} {event} ON {table} BEGIN {body}; END")
+            connection.execute(f'CREATE TRIGGER "{name}" {moment} {event} ON {table} BEGIN {body}; END')
     return f"{moment} {event} ON {table}: {body}"
 
 
@@ -95,7 +100,8 @@ def view(ground: Ground, random: Random) -> str:
         )
         connection.execute(f"CREATE VIEW {table} AS {body}")
         if random.random() < 0.4:
-            connection.execute(f"CREATE TRIGGER t INSTEAD OF {random.choice(('INSERT', 'UPDATE', 'DELETE'))} ON {table} BEGIN {random.choice(_DAMAGE)}; END")
+            event = random.choice(("INSERT", "UPDATE", "DELETE"))
+            connection.execute(f"CREATE TRIGGER t INSTEAD OF {event} ON {table} BEGIN {random.choice(_DAMAGE)}; END")
     return f"{table} is a view: {body[:150]}"
 
 
@@ -144,7 +150,9 @@ def index(ground: Ground, random: Random) -> str:
         for i in range(many):
             connection.execute(made.replace("INDEX i ", f"INDEX i{i} "))
         if many == 1 and random.random() < 0.5:  # an expression that is only evaluated later
-            connection.execute("UPDATE sqlite_master SET sql = ? WHERE name = 'i0'", (f"CREATE INDEX i0 ON {table} ({random.choice(_COSTLY[:6])})",))
+            connection.execute(
+                "UPDATE sqlite_master SET sql = ? WHERE name = 'i0'", (f"CREATE INDEX i0 ON {table} ({random.choice(_COSTLY[:6])})",)
+            )
     return f"{many} x {made}"
 
 
@@ -181,7 +189,8 @@ def virtual(ground: Ground, random: Random) -> str:
                 connection.execute("UPDATE sqlite_master SET rootpage = 0 WHERE name = ?", (table,))
         else:
             connection.execute(
-                "INSERT INTO sqlite_master (type, name, tbl_name, rootpage, sql) VALUES ('table', 'more', 'more', 0, ?)", (f"CREATE VIRTUAL TABLE more USING {made}",)
+                "INSERT INTO sqlite_master (type, name, tbl_name, rootpage, sql) VALUES ('table', 'more', 'more', 0, ?)",
+                (f"CREATE VIRTUAL TABLE more USING {made}",),
             )
     return f"{made} in the place of {table} or beside it"
 
@@ -248,7 +257,18 @@ def garbage(ground: Ground, random: Random) -> str:
     with ground.connected() as connection:
         names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master ORDER BY name")]
         name, column = random.choice(names), random.choice(("sql", "sql", "rootpage", "rootpage", "name", "type", "tbl_name"))
-        value = random.choice((*NUMBERS, None, *TEXTS[:6], *BLOBS[:5], "CREATE TABLE x", "CREATE TABLE record (" + "a," * 3000 + "b)", "SELECT 1", "CREATE TABLE x (a CHECK (" + "(" * 900 + "1" + ")" * 900 + "))"))
+        value = random.choice(
+            (
+                *NUMBERS,
+                None,
+                *TEXTS[:6],
+                *BLOBS[:5],
+                "CREATE TABLE x",
+                "CREATE TABLE record (" + "a," * 3000 + "b)",
+                "SELECT 1",
+                "CREATE TABLE x (a CHECK (" + "(" * 900 + "1" + ")" * 900 + "))",
+            )
+        )
         connection.execute(f"UPDATE sqlite_master SET {column} = ? WHERE name = ?", (value, name))
     return f"{name}.{column} = {str(value)[:60]!r}"
 
@@ -271,7 +291,9 @@ def _rewritten(ground: Ground, random: Random, *pragmas: str) -> None:
         for pragma in pragmas:
             target.execute(f"PRAGMA {pragma}")
         target.execute("BEGIN")
-        schema = source.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' ORDER BY rowid").fetchall()
+        schema = source.execute(
+            "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' ORDER BY rowid"
+        ).fetchall()
         for name, sql in schema:
             target.execute(sql)
             rows = source.execute(f"SELECT * FROM {name}").fetchall()

@@ -43,7 +43,8 @@ class Case:
 
     def __str__(self) -> str:
         mode = "read-only" if self.read_only else "read-write"
-        return f"seed {self.seed} ({self.template}, {mode}): {'; '.join(f'{kind}: {change}' for kind, change in zip(self.kinds, self.changes, strict=True))}"
+        changes = "; ".join(f"{kind}: {change}" for kind, change in zip(self.kinds, self.changes, strict=True))
+        return f"seed {self.seed} ({self.template}, {mode}): {changes}"
 
 
 def prepare(seed: int, templates: Path, root: Path) -> Case:

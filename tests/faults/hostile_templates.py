@@ -68,7 +68,10 @@ def make(folder: Path, name: str) -> None:
     """Make one store."""
     sizes = {"few": (8, 5), "saved": (150, 60), "indexed": (240, 60), "first_format": (60, 8), "large": (3000, 300)}[name]
     with PersistentClient(folder) as client:
-        collections = [client.create_collection(each, {"hnsw:space": space, "hnsw:num_threads": 1}, embedding_function=None) for each, space in zip(COLLECTIONS, ("l2", "cosine", "ip"), strict=True)]
+        collections = [
+            client.create_collection(each, {"hnsw:space": space, "hnsw:num_threads": 1}, embedding_function=None)
+            for each, space in zip(COLLECTIONS, ("l2", "cosine", "ip"), strict=True)
+        ]
         for collection, size in zip(collections, sizes, strict=False):
             _fill(collection, size)
             if name != "few":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
 import logging
 import os
 import signal
@@ -26,7 +27,6 @@ from chroma_nb.errors import ChromaError, InvalidArgumentError
 if TYPE_CHECKING:
     from chroma_nb.engine.engine import Engine
 
-_TOKEN_FILE = "server.token"  # noqa: S105 - the file's name
 _SIGNALS: Final = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name))
 _FINISH = 60.0
 
@@ -72,6 +72,8 @@ def _parser() -> argparse.ArgumentParser:
     token.add_argument("--no-token", action="store_true", help="let everyone in who reaches the port")
     run.add_argument("--allow-reset", action="store_true", help="let clients delete everything by a reset")
     run.add_argument("--read-only", action="store_true", help="refuse every write")
+    trust = "use columns and graphs saved in a folder of another user's, instead of making them anew"
+    run.add_argument("--trust-caches", action="store_true", default=None, help=trust)
     origin = "web pages that may call, such as http://localhost:5173; may be repeated"
     run.add_argument("--allow-origin", metavar="ORIGIN", action="append", default=[], help=origin)
     name = "another name under which clients reach the server; may be repeated"
@@ -90,7 +92,7 @@ def _run(asked: argparse.Namespace) -> int:
 
     logging.basicConfig(level=logging.WARNING, format="chroma-nb: %(message)s")
     with _signals() as stopped:
-        engine = _opened(Path(asked.path), allow_reset=asked.allow_reset, read_only=asked.read_only)
+        engine = _opened(Path(asked.path), allow_reset=asked.allow_reset, read_only=asked.read_only, trust_caches=asked.trust_caches)
         try:
             file = _token_file(asked, engine, near=is_loopback(asked.host))
             server = start(
@@ -138,7 +140,7 @@ def _signals() -> Iterator[threading.Event]:
         restore()
 
 
-def _opened(path: Path, *, allow_reset: bool = False, read_only: bool = False) -> Engine:
+def _opened(path: Path, *, allow_reset: bool = False, read_only: bool = False, trust_caches: bool | None = None) -> Engine:
     from chroma_nb.engine.database import RECORDS
     from chroma_nb.engine.engine import Engine
 
@@ -147,7 +149,7 @@ def _opened(path: Path, *, allow_reset: bool = False, read_only: bool = False) -
         raise InvalidArgumentError(f"{folder}: no store there; give the folder that a client or 'chroma-nb run --path' made")
     if read_only and not folder.exists():
         raise InvalidArgumentError(f"{folder}: no such folder; give the folder that a client or 'chroma-nb run --path' made")
-    return Engine(folder, allow_reset=allow_reset, read_only=read_only)
+    return Engine(folder, allow_reset=allow_reset, read_only=read_only, trust_caches=trust_caches)
 
 
 def _token_file(asked: argparse.Namespace, engine: Engine, *, near: bool) -> Path | None:
@@ -155,7 +157,13 @@ def _token_file(asked: argparse.Namespace, engine: Engine, *, near: bool) -> Pat
         return Path(asked.token_file).expanduser()
     if asked.no_token or near or engine.folder is None:
         return None
-    return engine.folder / _TOKEN_FILE
+    # Not in the store: whoever made that would know the token.
+    try:
+        tokens = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "chroma_nb"
+        tokens.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except (OSError, RuntimeError) as error:  # a home that is not there, or of nobody
+        raise InvalidArgumentError(f"no folder to keep a token in: {error}; give a --token-file") from error
+    return tokens / f"{hashlib.sha256(os.fsencode(engine.folder)).hexdigest()[:16]}.token"
 
 
 def _token(file: Path) -> str:

@@ -50,7 +50,9 @@ _holders: dict[str, int] = {}
 _servers: dict[_Serving, Server] = {}
 
 
-def _held(path: str | os.PathLike[str] | None, *, read_only: bool = False) -> tuple[Engine, Callable[[], None]]:
+def _held(
+    path: str | os.PathLike[str] | None, *, read_only: bool = False, trust_caches: bool | None = None
+) -> tuple[Engine, Callable[[], None]]:
     """Return the engine of a store and what gives it up again, once."""
     from chroma_nb.engine.engine import Engine
 
@@ -62,12 +64,17 @@ def _held(path: str | os.PathLike[str] | None, *, read_only: bool = False) -> tu
             # Its clients say so at their next call; whoever asks for the store anew gets the one that is there now.
             engine.close()
         if engine is None or engine.closed:
-            engine = Engine(folder, allow_reset=True, read_only=read_only)  # whether a client may is said by the client
+            # Whether a client may reset the store is said by the client.
+            engine = Engine(folder, allow_reset=True, read_only=read_only, trust_caches=trust_caches)
             _engines[key] = engine
             _holders[key] = 0
         elif read_only and not engine.read_only:
             raise InvalidArgumentError(
                 f"path {key!r}: already open for writing in this process; close that client first, or open it without read_only"
+            )
+        elif trust_caches not in (None, engine.trust_caches):
+            raise InvalidArgumentError(
+                f"path {key!r}: already open in this process with trust_caches={engine.trust_caches}; close that client first"
             )
         _holders[key] += 1
     waiting = [key]
@@ -140,6 +147,7 @@ def PersistentClient(  # noqa: N802 - Chroma's name
     database: str = DEFAULT_DATABASE,
     allow_reset: bool = False,
     read_only: bool = False,
+    trust_caches: bool | None = None,
 ) -> Client:
     """Return a client of the store in the folder `path`, which is made if need be.
 
@@ -156,6 +164,9 @@ def PersistentClient(  # noqa: N802 - Chroma's name
         Whether ``client.reset()`` may delete everything.
     read_only : bool
         Refuse writes; this also happens by itself where the folder cannot be written.
+    trust_caches : bool, optional
+        Whether to use the columns and graphs saved beside the records, which spares building them anew. By default those of a folder that
+        belongs to you. Whoever prepared them can make a filter or a search miss records, and nothing worse.
 
     Raises
     ------
@@ -173,7 +184,8 @@ def PersistentClient(  # noqa: N802 - Chroma's name
     ...     client.count_collections()
     0
     """
-    return _made(Client, path, read_only=read_only, tenant=tenant, database=database, allow_reset=allow_reset)
+    options = {"tenant": tenant, "database": database, "allow_reset": allow_reset}
+    return _made(Client, path, read_only=read_only, trust_caches=trust_caches, **options)
 
 
 def HttpClient(  # noqa: N802 - Chroma's name

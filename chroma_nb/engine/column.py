@@ -36,6 +36,19 @@ Positions: TypeAlias = NDArray[np.int64]
 
 STR, INT, FLOAT, BOOL, NAIVE, ZONED, LIST = range(1, 8)
 """How a column notes the kind of a value."""
+_DTYPES: Final = {
+    name: np.dtype(kind)
+    for name, kind in {
+        "kinds": "u1",
+        "rows": "i8",
+        "ints": "i8",
+        "floats": "f8",
+        "codes": "i4",
+        "words": "u1",
+        "ends": "i8",
+        "lists": "u1",
+    }.items()
+}
 _KIND_OF_TYPE: Final[dict[type, int]] = {str: STR, int: INT, float: FLOAT, bool: BOOL, Instant: NAIVE, tuple: LIST}
 _IN_INTS: Final[dict[Kind, int]] = {"bool": BOOL, "naive datetime": NAIVE, "zoned datetime": ZONED}
 
@@ -295,15 +308,46 @@ class Column:
         return {"key": key, "size": self.size, "counts": list(self.counts), "arrays": list(arrays)}, list(arrays.values())
 
     @classmethod
-    def load(cls, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Column:
-        """Return the column that `dump` wrote; its texts are decoded when first needed, its arrays are only read."""
-        size = header["size"]
+    def load(cls, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], count: int) -> Column:
+        """Return the column of `count` records that `dump` wrote; its texts are decoded when first needed, its arrays are only read.
+
+        Raises
+        ------
+        DatabaseCorruptedError
+            A number of it leads nowhere, or is of another kind than it should be.
+        """
+        key, size = header["key"], header["size"]
+        if not isinstance(key, str) or type(size) is not int or not 0 < size <= count:
+            raise _damaged(key, "has no key, or more values than there are records")
+        if any(array.dtype != _DTYPES.get(name) for name, array in arrays.items()):
+            raise _damaged(key, "has an array of another kind")
         own = {name: arrays[name] for name in ("kinds", "rows", "ints", "floats", "codes") if name in arrays}
-        parts = _Parts(**{name: Buffer(data, size) for name, data in own.items()})
-        if any(len(data) != size for data in own.values()) or sum(header["counts"]) != size:
-            message = f"column cache, {header['key']!r}: the arrays do not have the {size} values that the header names; rebuild the cache"
-            raise DatabaseCorruptedError(message)
-        return cls(size, tuple(header["counts"]), parts, Distinct(arrays))
+        if "kinds" not in own or any(len(data) != size for data in own.values()):
+            raise _damaged(key, f"does not have the {size} values that the header names")
+        counts = np.bincount(own["kinds"], minlength=8).tolist()
+        if len(counts) != 8 or counts[0] or counts != header["counts"]:
+            raise _damaged(key, "has values of an unknown kind")
+        rows, floats = own.get("rows"), own.get("floats")
+        if rows is not None and ((rows[1:] <= rows[:-1]).any() or not 0 <= int(rows[0]) <= int(rows[-1]) < count):
+            raise _damaged(key, "has positions that are not in order")
+        if floats is not None and not np.isfinite(floats).all():
+            raise _damaged(key, "has a number that is not finite")
+        distinct = Distinct.load(arrays)
+        for kinds, known in (((STR, ZONED), distinct.size), ((LIST,), len(distinct.tuples))):
+            _check_codes(key, own, kinds, known)
+        return cls(size, tuple(counts), _Parts(**{name: Buffer(data, size) for name, data in own.items()}), distinct)
+
+
+def _check_codes(key: str, own: Mapping[str, NDArray[Any]], kinds: tuple[int, ...], known: int) -> None:
+    coded = np.isin(own["kinds"], kinds)
+    if coded.any():
+        codes = own["codes"][coded] if "codes" in own else np.zeros(1, np.int32)
+        if not 0 <= int(codes.min()) <= int(codes.max()) < known:
+            raise _damaged(key, "has a value that is not in its table")
+
+
+def _damaged(key: object, what: str) -> DatabaseCorruptedError:
+    return DatabaseCorruptedError(f"column cache, {str(key)[:60]!r}: {what}; rebuild the cache")
 
 
 def _kinds(values: Sequence[Any]) -> NDArray[np.uint8]:

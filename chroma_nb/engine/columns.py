@@ -231,12 +231,13 @@ class Columns(Mapping[str, Column]):
         if header.get("format") != _FORMAT:
             message = f"column cache: expected format {_FORMAT}, got {header.get('format')!r}; rebuild the column cache"
             raise DatabaseCorruptedError(message)
-        if len(arrays) != sum(len(each["arrays"]) for each in header["columns"]):
+        count = header["count"]
+        if type(count) is not int or len(arrays) != sum(len(each["arrays"]) for each in header["columns"]):
             message = f"column cache: got {len(arrays)} arrays, fewer or more than its header names; rebuild the column cache"
             raise DatabaseCorruptedError(message)
         remaining = iter(arrays)
-        columns = {each["key"]: Column.load(each, {name: next(remaining) for name in each["arrays"]}) for each in header["columns"]}
-        return cls(header["count"], columns)
+        columns = {each["key"]: Column.load(each, {name: next(remaining) for name in each["arrays"]}, count) for each in header["columns"]}
+        return cls(count, columns)
 
 
 def _transposed(metadatas: Sequence[Mapping[str, Value] | None]) -> Iterator[tuple[str, Positions, list[Value]]]:

@@ -15,6 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chroma_nb.engine import packed
+from chroma_nb.engine.encoding import thawed_list
+from chroma_nb.errors import DatabaseCorruptedError
 from chroma_nb.filters import Kind, kind_of
 from chroma_nb.scalars import Scalar
 
@@ -24,27 +27,48 @@ class Distinct:
 
     Parameters
     ----------
-    dumped
-        The arrays that `dump` wrote, maybe among others; none for an empty table. They are only read.
+    dumped, tuples
+        The arrays that `load` has checked, and the lists that were in them; none for an empty table.
     """
 
-    def __init__(self, dumped: Mapping[str, NDArray[Any]] | None = None) -> None:
+    def __init__(self, dumped: Mapping[str, NDArray[Any]] | None = None, tuples: list[tuple[Any, ...]] | None = None) -> None:
         self._lock = threading.Lock()
         self._dumped = dumped or {}
         self._decoded = False
         self.words: list[str] = []
         self.codes: dict[str, int] = {}
-        self.tuples: list[tuple[Any, ...]] = []
+        self.tuples = tuples or []
         self.tuple_codes: dict[tuple[type, tuple[Any, ...]], int] = {}
         self._postings: dict[tuple[Kind, Any], array[int]] = {}
         self._posted = 0
+
+    @classmethod
+    def load(cls, dumped: Mapping[str, NDArray[Any]]) -> Distinct:
+        """Return the table whose arrays `dump` wrote, maybe among others; they are only read, the texts decoded when first needed.
+
+        Raises
+        ------
+        DatabaseCorruptedError
+            They are no texts or no lists.
+        """
+        if "words" in dumped or "ends" in dumped:
+            packed.check(dumped["words"], dumped["ends"], "surrogatepass")
+        try:
+            return cls(dumped, _lists(dumped))
+        except (RecursionError, TypeError, ValueError) as error:
+            raise DatabaseCorruptedError(f"lists in a cache: {error}; rebuild the cache") from error
+
+    @property
+    def size(self) -> int:
+        """Number of texts."""
+        return len(self.words) if self._decoded else len(self._dumped.get("ends", ()))
 
     def ready(self) -> Distinct:
         """Return self, decoded."""
         if not self._decoded:
             with self._lock:
                 if not self._decoded:
-                    self.words, self.tuples = _texts(self._dumped), _lists(self._dumped)
+                    self.words = _texts(self._dumped)
                     self.codes = {word: code for code, word in enumerate(self.words)}
                     self.tuple_codes = {(type(each[0]), each): code for code, each in enumerate(self.tuples)}
                     self._decoded = True
@@ -102,4 +126,4 @@ def _texts(arrays: Mapping[str, NDArray[Any]]) -> list[str]:
 
 
 def _lists(arrays: Mapping[str, NDArray[Any]]) -> list[tuple[Any, ...]]:
-    return [tuple(each) for each in json.loads(arrays["lists"].tobytes())] if "lists" in arrays else []
+    return [thawed_list(each) for each in json.loads(arrays["lists"].tobytes())] if "lists" in arrays else []

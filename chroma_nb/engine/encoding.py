@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from math import isfinite
 from types import NoneType
 from typing import Any, cast
 from zlib import crc32
@@ -85,13 +86,25 @@ def _checked(parsed: list[Any], count: int) -> list[dict[str, Value]]:
     return parsed
 
 
+def thawed_list(values: Sequence[Any]) -> tuple[Any, ...]:
+    """Return a list read from JSON as a value, if it is one: of texts, of 64-bit integers, of finite floats or of bools.
+
+    Raises
+    ------
+    ValueError
+        It is not.
+    """
+    kinds = set(map(type, values))
+    if len(kinds) != 1 or not kinds <= PLAIN:
+        raise ValueError("a list of no kind that is stored")
+    if (int in kinds and not INT_MIN <= min(values) <= max(values) <= INT_MAX) or (float in kinds and not all(map(isfinite, values))):
+        raise ValueError("a number of no kind that is stored")
+    return tuple(values)
+
+
 def _thaw(value: Any) -> Value:
     if isinstance(value, list):
-        if len(set(map(type, value))) != 1 or type(value[0]) not in PLAIN:
-            raise ValueError("a list of several kinds")
-        if type(value[0]) is int and not INT_MIN <= min(value) <= max(value) <= INT_MAX:
-            raise ValueError("an integer beyond 64 bits")
-        return tuple(value)
+        return thawed_list(value)
     ns, zone = value["ns"], value["zone"]
     if type(ns) is not int or not INT_MIN < ns <= INT_MAX or not isinstance(zone, (str, NoneType)):
         raise ValueError("an instant out of range")

@@ -7,6 +7,7 @@ knows pandas, HTTP or notebooks. One engine serves a store for the whole process
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import threading
 import time
@@ -20,9 +21,10 @@ import numpy as np
 from chroma_nb import ops, stopping
 from chroma_nb._version import __version__
 from chroma_nb.engine import caches, catalog, graph, layouts, reading, schema, view
+from chroma_nb.engine import folder as files
 from chroma_nb.engine.catalog import Entry
 from chroma_nb.engine.cells import cells_at
-from chroma_nb.engine.database import Database
+from chroma_nb.engine.database import CACHES, RECORDS, Database
 from chroma_nb.engine.encoding import encode
 from chroma_nb.engine.indexer import Indexer, worth_it
 from chroma_nb.engine.memory import Memory, OutdatedReadError, outside
@@ -51,6 +53,7 @@ R = TypeVar("R")
 MAX_BATCH_SIZE = 41_666
 """What Chroma's clients are told; our own verbs split nothing below it and never show it."""
 _STRAY_AGE = 3600.0
+_log = logging.getLogger("chroma_nb")
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 
 Reading = Callable[[Any, Entry, view.View], R]
@@ -65,13 +68,17 @@ class Engine:
         Whether `ops.Reset` may empty the store.
     read_only
         Refuse every write.
+    trust_caches
+        Whether to use the saved columns and graphs of the folder; by default if it is this user's.
     """
 
-    def __init__(self, folder: Path | None, *, allow_reset: bool = False, read_only: bool = False) -> None:
+    def __init__(
+        self, folder: Path | None, *, allow_reset: bool = False, read_only: bool = False, trust_caches: bool | None = None
+    ) -> None:
         with stopping.held_back():
             self._database = Database(folder, read_only=read_only)
             self.allow_reset = allow_reset
-            self._memory = Memory(self._database)
+            self._memory = Memory(self._database, trust_caches=_are_trusted(folder) if trust_caches is None else trust_caches)
             self._indexer = Indexer(self._database, self._memory)
             self._closing = threading.Lock()
             self._closed = False
@@ -103,6 +110,11 @@ class Engine:
     def read_only(self) -> bool:
         """Whether writes are refused."""
         return self._database.read_only
+
+    @property
+    def trust_caches(self) -> bool:
+        """Whether saved columns and graphs are used."""
+        return self._memory.trust_caches
 
     def execute(self, op: ops.Op[R]) -> R:
         """Carry out `op` and return its reply.
@@ -450,6 +462,19 @@ class Engine:
             return True
 
         self._indexer.maintain(op.collection, going_on, force=True)
+
+
+def _are_trusted(folder: Path | None) -> bool:
+    """Tell whether the caches of a store are used when nobody says so; that they are not is said in the log."""
+    if folder is None or files.is_own(folder, folder / RECORDS):
+        return True
+    if files.has_caches(folder / CACHES):
+        _log.warning(
+            "chroma_nb: %s belongs to another user, so its saved columns and graphs are not used, but made anew, which takes longer;"
+            " pass trust_caches=True if you trust whoever made them",
+            folder,
+        )
+    return False
 
 
 _HANDLERS: dict[type, Callable[[Engine, Any], Any]] = {

@@ -13,6 +13,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from chroma_nb.engine import packed
 from chroma_nb.engine.buffer import Buffer
 
 Positions = NDArray[np.int64]
@@ -85,5 +86,12 @@ class Ids:
 
     @classmethod
     def load(cls, text: NDArray[np.uint8], ends: Positions) -> Ids:
-        """Return the ids whose `text` and `ends` these are; the arrays are only read."""
+        """Return the ids whose `text` and `ends` these are; the arrays are only read.
+
+        Raises
+        ------
+        DatabaseCorruptedError
+            They are no ids.
+        """
+        packed.check(text, ends)
         return cls(len(ends), Buffer(text, len(text)), Buffer(ends, len(ends)))

@@ -34,10 +34,17 @@ class OutdatedReadError(ChromaError):
 
 
 class Memory:
-    """Views and graphs by collection id."""
+    """Views and graphs by collection id.
 
-    def __init__(self, database: Database) -> None:
+    Parameters
+    ----------
+    trust_caches
+        Whether to look at saved ones; else all are made anew from the records.
+    """
+
+    def __init__(self, database: Database, *, trust_caches: bool = True) -> None:
         self._database = database
+        self.trust_caches = trust_caches
         self.renew()
 
     def renew(self) -> None:
@@ -79,7 +86,7 @@ class Memory:
         return made
 
     def _restored(self, connection: sqlite3.Connection, entry: Entry) -> View | None:
-        if not schema.is_present(connection):
+        if not self.trust_caches or not schema.is_present(connection):
             return None
         most = _COLUMN_SHARE * schema.size(connection) + _LEAST
         made = caches.load(self._database, connection, entry, "columns", most, lambda cache: _view_of(cache, entry))
@@ -112,7 +119,7 @@ class Memory:
         return self._graphs[identifier]
 
     def _loaded_graph(self, connection: sqlite3.Connection, entry: Entry) -> Graph | None:
-        if not graph.available():
+        if not self.trust_caches or not graph.available():
             return None
         parameters, dimension = entry.info.configuration.hnsw, entry.info.dimension or 0
         most = (2 * entry.info.count + _LEAST_LABELS) * graph.size_of_element(parameters, dimension)

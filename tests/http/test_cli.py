@@ -79,7 +79,18 @@ def test_says_what_it_can_do() -> None:
     options = done("run", "--help").stdout
     assert all(
         f"--{name}" in options
-        for name in ("path", "host", "port", "token-file", "no-token", "allow-reset", "read-only", "allow-origin", "host-name")
+        for name in (
+            "path",
+            "host",
+            "port",
+            "token-file",
+            "no-token",
+            "allow-reset",
+            "read-only",
+            "trust-caches",
+            "allow-origin",
+            "host-name",
+        )
     )
     assert done("--version").stdout.strip() == f"chroma-nb {chroma_nb.__version__}"
     assert done().returncode == 2
@@ -159,18 +170,23 @@ def test_token_file(tmp_path: Path) -> None:
 
 
 @POSIX
-def test_asks_for_a_token_when_the_network_can_reach_it(tmp_path: Path) -> None:
-    with running("--path", str(tmp_path), "--host", "0.0.0.0") as server:
-        file = tmp_path / "server.token"
+def test_asks_for_a_token_when_the_network_can_reach_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    store = tmp_path / "store"
+    store.mkdir()
+    (store / "server.token").write_text("known-to-whoever-made-the-store")
+    with running("--path", str(store), "--host", "0.0.0.0") as server:
+        (file,) = (tmp_path / "state" / "chroma_nb").iterdir()
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         assert str(file) in server.said
         token = file.read_text().strip()
         assert make(server.url).status_code == 401
+        assert make(server.url, **{"x-chroma-token": "known-to-whoever-made-the-store"}).status_code == 401
         assert make(server.url, **{"x-chroma-token": token, "host": "192.168.7.7:8000"}).status_code == 200
         assert make(server.url, **{"x-chroma-token": token, "host": "evil.example"}).status_code == 421
-    with running("--path", str(tmp_path), "--host", "0.0.0.0") as server:
+    with running("--path", str(store), "--host", "0.0.0.0") as server:
         assert file.read_text().strip() == token  # clients need not learn a new one at every start
-    with running("--path", str(tmp_path), "--host", "0.0.0.0", "--no-token") as server:
+    with running("--path", str(store), "--host", "0.0.0.0", "--no-token") as server:
         assert httpx.get(server.url + COLLECTIONS).status_code == 200
 
 

@@ -25,7 +25,8 @@ SIDES = ("-wal", "-shm", "-journal")
 LOCK = "write.lock"
 OLD = 1_000_000_000.0
 """A time of long ago: what is that old in the caches folder counts as left behind."""
-_OURS = re.compile(rf"{re.escape(RECORDS)}(-wal|-shm|-journal)?|{re.escape(LOCK)}|caches(/[^/]+\.(cache|tmp))?")
+_BESIDE = re.compile(rf"store/({re.escape(RECORDS)}(-wal|-shm|-journal)|{re.escape(LOCK)})")
+_OURS = re.compile(rf"{_BESIDE.pattern}|store/({re.escape(RECORDS)}|caches(/[^/]+\.(cache|tmp))?)")
 
 NUMBERS = (-1, 0, 1, 2, 7, 255, 2**31 - 1, 2**31, 2**32, 2**40 - 1, 2**40, 2**53 + 1, 2**62, 2**63 - 1, -2, -(2**31), -(2**40), -(2**63))
 FLOATS = (0.5, -0.0, 1e308, -1e308, 5e-324, float("inf"), float("-inf"), 2.0**63)
@@ -170,14 +171,15 @@ def spoiled(data: bytes, random: Random) -> bytes:
 Seen: TypeAlias = dict[str, tuple[object, ...]]
 
 
-def seen(ground: Ground) -> Seen:
-    """Return what lies on the ground, the inside of the store's own files excepted."""
+def seen(ground: Ground, *, whole: bool) -> Seen:
+    """Return what lies on the ground, without what the store may change of its own files: with `whole`, those beside the records only."""
+    own = _BESIDE if whole else _OURS
     found: Seen = {}
     for folder, folders, files in os.walk(ground.root):
         for name in (*folders, *files):
             path = Path(folder, name)
             place = str(path.relative_to(ground.root))
-            if not _OURS.fullmatch(place.removeprefix("store/")) or not place.startswith("store/"):
+            if not own.fullmatch(place):
                 found[place] = _look(path)
     return found
 

@@ -193,13 +193,13 @@ class Trial:
         if self._random.random() < 0.4:
             self._opened(2, 3)
 
-    def _opened(self, time_: int, verbs: int) -> None:
+    def _opened(self, turn: int, verbs: int) -> None:
         client: Client | None = None
-        with self.trying(f"open {time_}"):
+        with self.trying(f"open {turn}"):
             client = PersistentClient(self._folder, read_only=self._read_only, allow_reset=True)
         if client is None:
             return
-        if time_ == 1 and self._audited:
+        if turn == 1 and self._audited:
             with self.trying("audit"):
                 self.digest = audit(client)
         collections: list[Collection] = []
@@ -207,8 +207,11 @@ class Trial:
             with self.trying("get collection"):
                 collections.append(client.get_collection(name, embedding_function=None))
         table = READS if self._read_only else READS | WRITES
-        names = [name for name in table if name not in {"reset", "delete collection"} or time_ == 2 or self._random.random() < 0.1]
-        for name in self._random.sample(names, verbs) if collections else ():
+        names = [name for name in table if name not in {"reset", "delete collection"} or turn == 2 or self._random.random() < 0.1]
+        names = self._random.sample(names, verbs)
+        if turn == 1:  # the graph and the saved columns are used before a write can replace them
+            names[:0] = ["query", "columns"]
+        for name in names if collections else ():
             collection = collections[0] if self._random.random() < 0.7 else self._random.choice(collections)
             with self.trying(name):
                 table[name](client, collection, self._random)

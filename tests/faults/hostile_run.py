@@ -145,6 +145,7 @@ class Tally:
     cases: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
     missed: int = 0
+    verbs: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
     opened: Counter[str] = field(default_factory=Counter)
     by_kind: dict[str, Counter[str]] = field(default_factory=dict)
@@ -160,6 +161,7 @@ class Tally:
         self.missed += sum(change.startswith("did not take") for change in case.changes)
         self.fates[report.fate] += 1
         outcomes = [tuple(each) for each in report.said.get("outcomes", ())]
+        self.verbs.update(verb for verb, _ in outcomes)
         self.outcomes.update(outcome for _, outcome in outcomes)
         first = next((outcome for verb, outcome in outcomes if verb == "open 1"), report.fate)
         self.opened[first] += 1
@@ -172,12 +174,11 @@ class Tally:
             f"{self.cases} cases, {dict(self.fates)}, {self.faults} faults; {self.missed} changes did not take",
             f"opening: {dict(self.opened.most_common())}",
             f"all calls: {dict(self.outcomes.most_common())}",
-            f"slowest {self.slowest[0]:.2f} s (seed {self.slowest[1]}), most memory {self.largest[0] / 2**20:.0f} MiB (seed {self.largest[1]})",
+            f"verbs, the rarest: {self.verbs.most_common()[:-6:-1]}",
+            f"slowest: seed {self.slowest[1]}, {self.slowest[0]:.2f} s; most memory: seed {self.largest[1]}, {self.largest[0] / 2**20:.0f} MiB",
         ]
-        lines += [
-            f"  {kind}: {self.kinds[kind]} cases; opening {dict(self.by_kind.get(kind, Counter()).most_common())}"
-            for kind in sorted(self.kinds)
-        ]
+        for kind, opened in sorted(self.by_kind.items()):
+            lines.append(f"  {kind}: {self.kinds[kind]} cases; opening {dict(opened.most_common())}")
         return "\n".join(lines)
 
 
@@ -239,7 +240,7 @@ class Run:
 
     def _unchanged(self, template: str) -> Case:
         ground = Ground.lay(self.folder / f"unchanged-{template}", self.templates / template)
-        return Case(-1, template, ("nothing",), ("nothing",), Promise.WHOLE, False, ground, seen(ground))
+        return Case(-1, template, ("nothing",), ("nothing",), Promise.WHOLE, False, ground, seen(ground, whole=False))
 
     def _measure(self) -> None:
         """Learn what the unchanged templates hold, and what memory they take."""
@@ -253,7 +254,7 @@ class Run:
             self._digests[path.name], self._memory[path.name] = report.said["digest"], report.said["memory"]
 
     def _judged(self, case: Case, report: Report) -> list[str]:
-        wrong = touched(case.before, seen(case.ground)) + self._swept()
+        wrong = touched(case.before, seen(case.ground, whole=case.read_only)) + self._swept()
         if report.fate == "ended":
             bound = 2 * self._memory[case.template] + ALLOWANCE
             if report.said["memory"] > bound:

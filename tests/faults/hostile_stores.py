@@ -67,4 +67,5 @@ def prepare(seed: int, templates: Path, root: Path) -> Case:
             changes.append(f"did not take after the others ({error})")
     promises = {KINDS[name].promise for name in kinds}
     promise = next(each for each in (Promise.ORDERLY, Promise.HONEST, Promise.WHOLE) if each in promises)
-    return Case(seed, template, tuple(kinds), tuple(changes), promise, random.random() < 0.5, ground, seen(ground))
+    read_only = random.random() < 0.5
+    return Case(seed, template, tuple(kinds), tuple(changes), promise, read_only, ground, seen(ground, whole=read_only))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import hostile_run, hostile_stores
+from tests.faults import hostile_opener, hostile_run, hostile_stores
 
 FEW, MANY = 300, 20_000
 MISBEHAVIOURS = {
@@ -58,6 +58,7 @@ def test_prepared_stores_do_no_harm(folder: Path) -> None:
     tally = carry_out(folder, range(FEW))
     assert tally.cases == FEW
     assert min(tally.kinds[name] for name in hostile_stores.KINDS) >= FEW // len(hostile_stores.KINDS)
+    assert not (hostile_opener.READS | hostile_opener.WRITES).keys() - tally.verbs.keys()
 
 
 @pytest.mark.long

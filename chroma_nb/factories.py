@@ -104,11 +104,18 @@ def _release(key: str, engine: Engine) -> None:
         engine.close()
 
 
-def _made(kind: Callable[..., C], path: str | os.PathLike[str] | None, *, read_only: bool = False, **options: Any) -> C:
+def _made(
+    kind: Callable[..., C],
+    path: str | os.PathLike[str] | None,
+    *,
+    read_only: bool = False,
+    trust_caches: bool | None = None,
+    **options: Any,
+) -> C:
     release: Callable[[], None] | None = None
     try:
         with stopping.held_back():
-            engine, release = _held(path, read_only=read_only)
+            engine, release = _held(path, read_only=read_only, trust_caches=trust_caches)
             if "tenant" in options:
                 scope_name(options["tenant"], "tenant")
                 scope_name(options["database"], "database")

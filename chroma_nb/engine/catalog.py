@@ -220,8 +220,12 @@ def delete(connection: sqlite3.Connection, number: int) -> None:
 def numbers(connection: sqlite3.Connection, database: int | None = None) -> list[int]:
     """Return the numbers of all collections, or of those of one database."""
     if database is None:
-        return [number for (number,) in connection.execute("SELECT number FROM collection")]
-    return [number for (number,) in connection.execute("SELECT number FROM collection WHERE database = ?", (database,))]
+        found = connection.execute("SELECT number FROM collection").fetchall()
+    else:
+        found = connection.execute("SELECT number FROM collection WHERE database = ?", (database,)).fetchall()
+    if not all(0 < number < _COLLECTIONS for (number,) in found):
+        raise DatabaseCorruptedError("a collection has a number that is never given; restore a backup")
+    return [number for (number,) in found]
 
 
 def tenant_number(connection: sqlite3.Connection, tenant: str) -> int:
@@ -257,7 +261,13 @@ def tenants(connection: sqlite3.Connection) -> list[str]:
 
 def _text(value: object, whose: str) -> str:
     if not isinstance(value, str):
-        raise DatabaseCorruptedError(f"the name or id of {whose} is no text; restore a backup")
+        raise DatabaseCorruptedError(f"the name of {whose} is no text; restore a backup")
+    return value
+
+
+def _identifier(value: object) -> str:
+    if not isinstance(value, str) or not _UUID.fullmatch(value):
+        raise DatabaseCorruptedError("the id of a database is no UUID; restore a backup")
     return value
 
 
@@ -275,14 +285,14 @@ def databases(connection: sqlite3.Connection, tenant: str, limit: int | None, of
     rows = connection.execute(
         "SELECT id, name FROM database WHERE tenant = ? ORDER BY number LIMIT ? OFFSET ?", (number, -1 if limit is None else limit, offset)
     )
-    return [DatabaseInfo(_text(identifier, "a database"), _text(name, "a database"), tenant) for identifier, name in rows]
+    return [DatabaseInfo(_identifier(identifier), _text(name, "a database"), tenant) for identifier, name in rows]
 
 
 def database(connection: sqlite3.Connection, tenant: str, name: str) -> DatabaseInfo:
     """Return one database."""
     number = database_number(connection, tenant, name)
     identifier = connection.execute("SELECT id FROM database WHERE number = ?", (number,)).fetchone()[0]
-    return DatabaseInfo(_text(identifier, "a database"), name, tenant)
+    return DatabaseInfo(_identifier(identifier), name, tenant)
 
 
 def delete_database(connection: sqlite3.Connection, tenant: str, name: str) -> list[int]:

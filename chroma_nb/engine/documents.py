@@ -21,8 +21,8 @@ _PARAMETERS = 500
 _TESTS = {
     "$contains": "instr(document, ?) > 0",
     "$not_contains": "instr(document, ?) = 0",
-    "$regex": "chroma_nb_search(?, document)",
-    "$not_regex": "NOT chroma_nb_search(?, document)",
+    "$regex": "typeof(document) = 'text' AND chroma_nb_search(?, document)",
+    "$not_regex": "typeof(document) = 'text' AND NOT chroma_nb_search(?, document)",
 }
 
 

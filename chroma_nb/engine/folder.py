@@ -14,7 +14,7 @@ import secrets
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,11 +77,19 @@ def check_records(records: Path, *, read_only: bool) -> None:
 
 def _end(path: Path, length: int) -> bytes:
     try:
-        with os.fdopen(os.open(path, _READ), "rb") as file:
+        with _plain(os.open(path, _READ)) as file:
             file.seek(-min(length, os.fstat(file.fileno()).st_size), os.SEEK_END)
             return file.read(length)
     except FileNotFoundError:
         return b""
+
+
+def _plain(handle: int) -> BinaryIO:
+    """Return the file behind a descriptor, which is closed when that is no plain file."""
+    if stat.S_ISREG(os.fstat(handle).st_mode):
+        return os.fdopen(handle, "rb")
+    os.close(handle)
+    raise ValueError("it is no plain file")
 
 
 def _is_link(status: os.stat_result) -> bool:
@@ -169,9 +177,8 @@ class CacheFiles:
         """
         if not is_name(name):
             raise ValueError("its name is not of our form")
-        with os.fdopen(os.open(self._place(name), _READ, dir_fd=self._handle), "rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode) or status.st_size != size:
+        with _plain(os.open(self._place(name), _READ, dir_fd=self._handle)) as file:
+            if os.fstat(file.fileno()).st_size != size:
                 raise ValueError("its size differs")
             return np.fromfile(file, dtype=np.uint8, count=size)
 

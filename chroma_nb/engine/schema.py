@@ -129,9 +129,11 @@ def is_ours(connection: sqlite3.Connection, place: str) -> bool:
         raise DatabaseCorruptedError(
             f"{place}: written in store format {version}, this version reads up to {FORMAT}; upgrade chroma-nb. Nothing was changed"
         )
-    known = _known_shapes().get(version, ())
+    known = _known_shapes().get(version)
+    if known is None:
+        raise DatabaseCorruptedError(f"{place}: says that it is of store format {version}, which never was. Nothing was changed")
     if shape not in known:
-        odd = sorted(shape.symmetric_difference(*known[:1])) or [("format", str(version))]
+        odd = sorted(shape ^ known[0])
         raise DatabaseCorruptedError(
             f"{place}: {odd[0][0]} {odd[0][1][:60]!r} is not as chroma_nb made it, or was added; nothing of it was run, and nothing was"
             " changed. Open a backup"

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
+from tests.faults import rig
 from tests.faults.hostile_ground import LOCK, NUMBERS, RECORDS, SIDES, Ground, Kind, Promise, spoiled
 
 PAGE = 16_384
@@ -250,12 +251,19 @@ def more_files(ground: Ground, random: Random) -> str:
     return f"beside the records: {', '.join(names)}"
 
 
+def owned_by_another(ground: Ground, random: Random) -> str:
+    """Give the store to another user, if this one may."""
+    if rig.is_root():
+        rig.give_to_nobody(ground.store)
+    return f"owned by {ground.store.stat().st_uid}"
+
+
 def nothing(ground: Ground, random: Random) -> str:
     """Change nothing."""
     return "nothing"
 
 
-_SMALL = ("few", "saved", "indexed", "first_format")
+_SMALL = ("few", "saved", "indexed", "first_format", "strange")
 _ORDERLY: tuple[Callable[[Ground, Random], str], ...] = (
     bytes_flipped,
     pages_torn,
@@ -271,5 +279,6 @@ KINDS: dict[str, Kind] = {f"file_{change.__name__}": Kind(change, templates=_SMA
     "file_side_garbage": Kind(side_garbage, Promise.HONEST, _SMALL),
     "file_wal_left": Kind(wal_left, Promise.WHOLE, _SMALL),
     "file_more_files": Kind(more_files, Promise.WHOLE),
+    "file_owned_by_another": Kind(owned_by_another, Promise.WHOLE),
     "nothing": Kind(nothing, Promise.WHOLE),
 }

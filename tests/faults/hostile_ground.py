@@ -48,7 +48,7 @@ class Kind(NamedTuple):
 
     change: Callable[[Ground, Random], str]
     promise: Promise = Promise.ORDERLY
-    templates: tuple[str, ...] = ("few", "saved", "indexed", "saved", "indexed", "few", "first_format", "large")
+    templates: tuple[str, ...] = ("few", "saved", "indexed", "saved", "indexed", "few", "first_format", "strange", "large")
 
 
 @dataclass(frozen=True)

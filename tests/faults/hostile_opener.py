@@ -27,7 +27,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from chroma_nb import AdminClient, EphemeralClient, PersistentClient, ops
+from chroma_nb import AdminClient, EphemeralClient, PersistentClient, chromadb, ops
 from chroma_nb.client.client import Client
 from chroma_nb.client.collection import Collection
 from chroma_nb.engine import database
@@ -86,6 +86,17 @@ def _administered(client: Client, *, write: bool) -> None:
             admin.delete_database("more", "more")
 
 
+def _through_the_facade(client: Client, collection: Collection, random: Random) -> None:
+    facade = chromadb.PersistentClient(str(rig.engine_of(client).folder))
+    try:
+        same = facade.get_collection(collection.name, embedding_function=None)
+        same.get(include=EVERYTHING)
+        same.peek()
+        same.query(query_embeddings=_vectors(random), n_results=3)
+    finally:
+        facade.close()
+
+
 READS: dict[str, Verb] = {
     "count": lambda _, c, _r: c.count(),
     "count where": lambda _, c, r: c.count(where=r.choice(WHERES)),
@@ -117,6 +128,7 @@ READS: dict[str, Verb] = {
     "show": lambda client, c, _: _shown(client, c),
     "list collections": lambda client, _, _r: client.list_collections(),
     "find": lambda client, _, _r: [client.get_collection(each.name) for each in client.list_collections()],
+    "facade": _through_the_facade,
     "list tenants": lambda client, *_: _administered(client, write=False),
 }
 WRITES: dict[str, Verb] = {
@@ -178,10 +190,8 @@ class Trial:
             yield
         except ChromaError as error:
             outcome = type(error).__name__
-            try:
-                str(error).encode()
-            except UnicodeEncodeError:
-                self.raw.append(f"{verb}: the message of {outcome} cannot be written: {str(error)[:200]!r}")
+            if not str(error).isprintable():
+                self.raw.append(f"{verb}: the message of {outcome} is not fit for a terminal: {str(error)[:300]!r}")
         except BaseException:  # noqa: BLE001 - whatever it is, the test is to know
             outcome = "raw"
             self.raw.append(f"{verb}: {traceback.format_exc(limit=-6)[-3000:]}")
@@ -261,7 +271,7 @@ def _load() -> None:
         collection = client.create_collection("some", embedding_function=None)
         collection.add(**arguments(range(60)))
         collection.build_index(show_progress=False)
-        for name in ("project", "query", "describe in html", "get regex", "query texts", "show", "changed since"):
+        for name in ("project", "query", "describe in html", "get regex", "query texts", "show", "changed since", "columns"):
             with contextlib.suppress(ChromaError):
                 READS[name](client, collection, Random(1))
 

@@ -332,6 +332,6 @@ KINDS: dict[str, Kind] = {
     f"schema_{change.__name__}": Kind(change, templates=("few", "saved", "indexed", "first_format"))
     for change in (trigger, view, column_expression, index, indexes_emptied, virtual, altered, retold, garbage, numbers)
 } | {
-    "schema_rewritten": Kind(rewritten, Promise.WHOLE, ("few", "saved", "indexed")),
+    "schema_rewritten": Kind(rewritten, Promise.WHOLE, ("few", "saved", "indexed", "strange")),
     "schema_encoding": Kind(encoding, Promise.HONEST, ("few", "saved", "indexed")),
 }

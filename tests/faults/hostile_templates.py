@@ -2,24 +2,26 @@
 
 few: three collections, one of them empty, with values of every type and no caches. saved: saved columns, and a journal of what came
 after them. indexed: a graph, columns and a layout, with updated and deleted rows. large: the same under the thresholds of every day.
-first_format: as the first version wrote it.
+first_format: as the first version wrote it. strange: whatever may be stored though few do, so that no check refuses it.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import sys
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from chroma_nb import PersistentClient
+from chroma_nb import AdminClient, PersistentClient
 from chroma_nb.client.collection import Collection
+from chroma_nb.embedding import HashingEmbeddingFunction
 from tests.faults import rig
 
-NAMES = ("few", "saved", "indexed", "first_format", "large")
+NAMES = ("few", "saved", "indexed", "first_format", "strange", "large")
 DIMENSION = 8
 COLLECTIONS = ("first", "second", "empty")
 
@@ -92,12 +94,57 @@ def make(folder: Path, name: str) -> None:
         connection.close()
 
 
+STRANGE_TEXTS = ("", "\x1b[2J", "a\0b", "\u202e", " ", "\ufeff", "\n", "é" * 300, "x" * 5000, "\U0010ffff")
+STRANGE_VALUES: tuple[Any, ...] = (
+    *STRANGE_TEXTS,
+    2**63 - 1,
+    -(2**63),
+    1e308,
+    -0.0,
+    5e-324,
+    True,
+    [""],
+    [2**63 - 1, -1],
+    [1e308, 5e-324],
+    [True, False],
+    ["x"] * 1000,
+    datetime(1700, 1, 1),  # noqa: DTZ001
+    datetime(2262, 4, 11, 23, 47, 16, 854775),  # noqa: DTZ001
+    datetime(2024, 1, 1, tzinfo=ZoneInfo("America/New_York")),
+    datetime(2024, 1, 1, tzinfo=timezone(timedelta(seconds=-20))),
+)
+STRANGE_NUMBERS = (0.0, -0.0, 3e38, -3e38, 1e-40, 1.0, 2**-149, 16777217.0)
+
+
+def make_strange(folder: Path) -> None:
+    """Make a store of extremes."""
+    with AdminClient(folder) as admin:
+        admin.create_tenant("tenant two")
+        admin.create_database("database two", "tenant two")
+    with PersistentClient(folder, tenant="tenant two", database="database two") as client:
+        client.create_collection("first", embedding_function=None).add(**arguments(range(5)))
+    with PersistentClient(folder) as client:
+        first = client.create_collection("first", {f"key {i}": value for i, value in enumerate(STRANGE_VALUES)}, embedding_function=None)
+        for i, value in enumerate(STRANGE_VALUES):
+            identifier = STRANGE_TEXTS[i] if 0 < i < len(STRANGE_TEXTS) else f"strange {i}"
+            vector = [[STRANGE_NUMBERS[(i * j) % len(STRANGE_NUMBERS)] for j in range(DIMENSION)]]
+            document = STRANGE_TEXTS[i % len(STRANGE_TEXTS)]
+            first.add([identifier], vector, [{"a": value, "id": 1, "document": value, "\0": value, f"only {i}": value}], [document])
+        first.add(["wide"], [[1.0] * DIMENSION], [{f"k{i}": i for i in range(2000)}], ["long " * 100_000])
+        second = client.create_collection("second", embedding_function=HashingEmbeddingFunction(DIMENSION))
+        second.add(["only text"], documents=["a text"])
+        client.create_collection(
+            "empty", {"hnsw:M": 512, "hnsw:construction_ef": 10_000, "hnsw:search_ef": 100_000}, embedding_function=None
+        )
+
+
 def main(folder: str) -> None:
     """Make all of them in a folder."""
     make(Path(folder, "large"), "large")
     rig.lower_thresholds()
+    make_strange(Path(folder, "strange"))
     for name in NAMES:
-        if name != "large":
+        if name not in {"large", "strange"}:
             make(Path(folder, name), name)
 
 

@@ -175,7 +175,7 @@ class Tally:
             f"opening: {dict(self.opened.most_common())}",
             f"all calls: {dict(self.outcomes.most_common())}",
             f"verbs, the rarest: {self.verbs.most_common()[:-6:-1]}",
-            f"slowest: seed {self.slowest[1]}, {self.slowest[0]:.2f} s; most memory: seed {self.largest[1]}, {self.largest[0] / 2**20:.0f} MiB",
+            f"slowest: seed {self.slowest[1]}, {self.slowest[0]:.2f} s; most memory: seed {self.largest[1]}, {self.largest[0] >> 20} MiB",
         ]
         for kind, opened in sorted(self.by_kind.items()):
             lines.append(f"  {kind}: {self.kinds[kind]} cases; opening {dict(opened.most_common())}")

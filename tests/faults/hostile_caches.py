@@ -322,6 +322,38 @@ def graph_numbers(ground: Ground, random: Random) -> str:
     return f"graph: {', '.join(said)}"
 
 
+def graph_rewired(ground: Ground, random: Random) -> str:
+    """Link the vectors of a graph otherwise, to others that are there: to themselves, to one, in circles, to none; or exchange labels."""
+    line = _drawn(ground, random, "graph")
+    graph = line.header["graph"]
+    count, width, most = graph["cur_element_count"], graph["size_data_per_element"], graph["max_M0"]
+    nodes = np.frombuffer(line.parts[3], np.uint8).reshape(count, width).copy()
+    links = nodes[:, : 4 * (most + 1)].view("<u4")
+    drawn = random.randrange(6)
+    numbers = np.random.default_rng(random.randrange(1000))
+    if drawn == 0:
+        links[:, 1:] = np.arange(count)[:, None]
+    elif drawn == 1:
+        links[:, 1:] = random.randrange(count)
+    elif drawn == 2:
+        links[:, 0], links[:, 1:] = most, numbers.integers(0, count, (count, most))
+    elif drawn == 3:
+        links[:, 0] = 0
+    elif drawn == 4:
+        nodes[:, 2] = 1  # the mark of deleted ones
+        graph["has_deletions"] = random.random() < 0.5
+    else:
+        place = graph["label_offset"]
+        nodes[:, place : place + 8] = nodes[numbers.permutation(count), place : place + 8]
+    line.parts[3] = nodes.tobytes()
+    if drawn != 5 and random.random() < 0.5:
+        upper = np.frombuffer(line.parts[4], "<u4").copy()
+        upper[upper > most] = random.randrange(count)
+        line.parts[4] = upper.tobytes()
+    _vouch(ground, line, _written(orjson.dumps(line.header), line.parts))
+    return f"graph: {('linked to themselves', 'linked to one', 'linked anyhow', 'linked to none', 'all marked', 'labels exchanged')[drawn]}"
+
+
 def graph_of_other_layout(ground: Ground, random: Random) -> str:
     """Let a graph's header say another M or dimension, with all sizes and offsets that follow from it."""
     line = _drawn(ground, random, "graph")
@@ -534,6 +566,7 @@ KINDS: dict[str, Kind] = {
     )
 } | {
     "cache_graph_numbers": Kind(graph_numbers, Promise.WHOLE, _GRAPHED),
+    "cache_graph_rewired": Kind(graph_rewired, Promise.WHOLE, _GRAPHED),
     "cache_graph_of_other_layout": Kind(graph_of_other_layout, Promise.WHOLE, _GRAPHED),
     "cache_of_another_state": Kind(of_another_state, templates=_CACHED),
     "cache_folder_replaced": Kind(folder_replaced, Promise.HONEST),

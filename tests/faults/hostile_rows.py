@@ -213,6 +213,15 @@ METADATAS = (
     b'{"a":{}}',
     b'{"a":{"ns":1,"zone":"../../etc/passwd"}}',
     b'{"a":{"ns":1,"zone":"Nowhere/Nothing"}}',
+    b'{"a":{"ns":1,"zone":""}}',
+    b'{"a":{"ns":1,"zone":"America"}}',
+    b'{"a":{"ns":1,"zone":"a\\u0000b"}}',
+    b'{"a":{"ns":1,"zone":"' + b"x" * 5000 + b'"}}',
+    b'{"a":{"ns":1,"zone":"+nan:1"}}',
+    b'{"a":{"ns":1,"zone":"-inf"}}',
+    b'{"a":{"ns":1,"zone":"+99:99:1:2:3"}}',
+    b'{"a":{"ns":-9223372036854775808,"zone":"+14:00"}}',
+    b'{"a":{"ns":9223372036854775807,"zone":"-12:00"}}',
     b'{"a":{"ns":1,"zone":3}}',
     b'{"a":{"ns":99999999999999999999999,"zone":null}}',
     b'{"a":{"ns":-9223372036854775808,"zone":"UTC"}}',
@@ -285,6 +294,18 @@ def metadata_lied(ground: Ground, random: Random) -> str:
     """Store metadata that nobody could have written, with its checksum."""
     kind = random.choice(("?", "?", "?", "CAST(? AS TEXT)"))
     return _lied(ground, random, "metadata", (kind, random.choice(METADATAS)))
+
+
+def keys_lied(ground: Ground, random: Random) -> str:
+    """Give every record dozens of metadata keys that no other has, with the checksums."""
+    each = random.choice((10, 50))
+    with ground.unruled() as connection:
+        columns = _columns(connection, "record")
+        for held in connection.execute("SELECT * FROM record ORDER BY key LIMIT 250").fetchall():
+            row = dict(zip(columns, held, strict=True))
+            row["metadata"] = orjson.dumps({f"{row['key']}.{i}": i for i in range(each)})
+            _set(connection, "record", row, metadata=row["metadata"], crc=_sealed(row))
+    return f"{each} keys of its own for each record"
 
 
 def label_lied(ground: Ground, random: Random) -> str:
@@ -611,6 +632,7 @@ KINDS: dict[str, Kind] = {
         crowd,
     )
 } | {
+    "keys_lied": Kind(keys_lied, templates=("few", "saved", "indexed")),
     "journal_lied": Kind(journal_lied, templates=_JOURNALED),
     "journal_extended": Kind(journal_extended, templates=_JOURNALED),
     "layout_lied": Kind(layout_lied, templates=("indexed",)),

@@ -273,6 +273,16 @@ def garbage(ground: Ground, random: Random) -> str:
     return f"{name}.{column} = {str(value)[:60]!r}"
 
 
+def crowd(ground: Ground, random: Random) -> str:
+    """Add thousands of views that nobody uses, but SQLite reads."""
+    many = random.choice((1000, 20_000))
+    with ground.connected() as connection:
+        counting = f"WITH n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < {many})"
+        views = "SELECT 'view', 'v' || x, 'v' || x, 0, 'CREATE VIEW v' || x || ' AS SELECT 1' FROM n"
+        connection.execute(f"{counting} INSERT INTO sqlite_master (type, name, tbl_name, rootpage, sql) {views}")
+    return f"{many} views"
+
+
 def numbers(ground: Ground, random: Random) -> str:
     """Change the numbers of the file's first page that say whose it is and in which format."""
     pragma = random.choice(("user_version", "application_id", "schema_version", "user_version"))
@@ -330,7 +340,7 @@ def encoding(ground: Ground, random: Random) -> str:
 
 KINDS: dict[str, Kind] = {
     f"schema_{change.__name__}": Kind(change, templates=("few", "saved", "indexed", "first_format"))
-    for change in (trigger, view, column_expression, index, indexes_emptied, virtual, altered, retold, garbage, numbers)
+    for change in (trigger, view, column_expression, index, indexes_emptied, virtual, altered, retold, garbage, crowd, numbers)
 } | {
     "schema_rewritten": Kind(rewritten, Promise.WHOLE, ("few", "saved", "indexed", "strange")),
     "schema_encoding": Kind(encoding, Promise.HONEST, ("few", "saved", "indexed")),

@@ -165,6 +165,25 @@ def audit(client: Client) -> str:
     return digest.hexdigest()
 
 
+MINE: dict[str, Any] = {
+    "ids": ["mine 0", "mine 1", "mine 2"],
+    "embeddings": np.eye(3, DIMENSION, dtype=np.float32),
+    "documents": ["my own", "words", ""],
+    "metadatas": [{"mine": i} for i in range(3)],
+}
+
+
+def lost(client: Client, collection: str) -> list[str]:
+    """Say what is not as it was of the records `MINE`, which were added to a prepared store."""
+    found = client._execute(ops.Get(collection, MINE["ids"], include=rig.EVERY_FIELD))
+    held = {name: getattr(found, name) for name in MINE if name != "embeddings"}
+    wrong = [f"{name}: {value}" for name, value in held.items() if value != MINE[name]]
+    if found.embeddings is None or not np.array_equal(found.embeddings, MINE["embeddings"]):
+        wrong.append(f"embeddings: {found.embeddings}")
+    matching = client._execute(ops.Get(collection, filter=rig.where(mine=1))).ids
+    return wrong if matching == ["mine 1"] else [*wrong, f"the filter finds {matching}"]
+
+
 class Trial:
     """What happens to one prepared store.
 
@@ -177,6 +196,8 @@ class Trial:
     def __init__(self, case: dict[str, Any], announce: Callable[[str], None]) -> None:
         self._folder, self._read_only, self._random = Path(case["store"]), case["read_only"], Random(f"verbs of {case['seed']}")
         self._audited: bool = case["audit"]
+        self._trusted: bool | None = self._random.choice((None, None, True, False))
+        self._mine: str | None = None
         self._announce = announce
         self.outcomes: list[tuple[str, str]] = []
         self.raw: list[str] = []
@@ -200,18 +221,19 @@ class Trial:
     def run(self) -> None:
         """Open the store, call some verbs, close it, open it again."""
         self._opened(1, self._random.randrange(4, 11))
-        if self._random.random() < 0.4:
+        if self._random.random() < 0.5:
             self._opened(2, 3)
 
     def _opened(self, turn: int, verbs: int) -> None:
         client: Client | None = None
         with self.trying(f"open {turn}"):
-            client = PersistentClient(self._folder, read_only=self._read_only, allow_reset=True)
+            client = PersistentClient(self._folder, read_only=self._read_only, allow_reset=True, trust_caches=self._trusted)
         if client is None:
             return
         if turn == 1 and self._audited:
             with self.trying("audit"):
                 self.digest = audit(client)
+        self._find_mine(client)
         collections: list[Collection] = []
         for name in COLLECTIONS:
             with self.trying("get collection"):
@@ -225,11 +247,24 @@ class Trial:
             collection = collections[0] if self._random.random() < 0.7 else self._random.choice(collections)
             with self.trying(name):
                 table[name](client, collection, self._random)
+        if collections and not self._read_only and turn == 1:
+            self._add_mine(collections[0])
+            self._find_mine(client)
         with self.trying("close"):
             client.close()
 
+    def _add_mine(self, collection: Collection) -> None:
+        with self.trying("add mine"):
+            collection.add(**MINE)
+            self._mine = str(collection.id)
 
-def misbehave(how: str, folder: Path) -> None:
+    def _find_mine(self, client: Client) -> None:
+        if self._mine is not None:
+            with self.trying("find mine"):
+                self.raw += [f"what was added to it is not there: {wrong}" for wrong in lost(client, self._mine)]
+
+
+def misbehave(how: str, folder: Path, trial: Trial) -> None:
     """Do what no opener of a store may do, so that the test can be seen to notice."""
     if how == "delete":
         (folder.parent / "outside" / "precious.txt").unlink()
@@ -255,6 +290,9 @@ def misbehave(how: str, folder: Path) -> None:
         os.open(folder, os.O_RDONLY)
     elif how == "leave a thread":
         threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+    elif how == "lose":
+        with PersistentClient(folder) as client:  # says that something was added to it
+            trial._mine = str(client.get_collection(COLLECTIONS[0], embedding_function=None).id)
     elif how == "read otherwise":
         connection = sqlite3.connect(folder / database.RECORDS)
         connection.executescript("DELETE FROM record WHERE id = 'r1'; UPDATE collection SET count = count - 1 WHERE number = 1")
@@ -357,7 +395,7 @@ def main(commands: str, reports: str) -> None:
             before, begun = _forget_peak(), time.perf_counter()
             if case["misbehave"]:
                 with trial.trying("misbehave"):
-                    misbehave(case["misbehave"], Path(case["store"]))
+                    misbehave(case["misbehave"], Path(case["store"]), trial)
             trial.run()
             seconds, memory = time.perf_counter() - begun, _peak() - before
             raw = trial.raw + _left(descriptors, threads) + unheard

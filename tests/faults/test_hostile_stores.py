@@ -29,6 +29,7 @@ MISBEHAVIOURS = {
     "raise": "ValueError: not one of ours",
     "leave descriptors": "left open",
     "leave a thread": "left a thread",
+    "lose": "what was added to it is not there",
     "read otherwise": "other records were read",
     "refuse": "not read",
 }

@@ -295,7 +295,9 @@ def misbehave(how: str, folder: Path, trial: Trial) -> None:
             trial._mine = str(client.get_collection(COLLECTIONS[0], embedding_function=None).id)
     elif how == "read otherwise":
         connection = sqlite3.connect(folder / database.RECORDS)
-        connection.executescript("DELETE FROM record WHERE id = 'r1'; UPDATE collection SET count = count - 1 WHERE number = 1")
+        for name, other in (("first", "kept"), ("second", "first"), ("kept", "second")):
+            connection.execute("UPDATE collection SET name = ? WHERE name = ?", (other, name))
+        connection.commit()
         connection.close()
     elif how == "refuse":
         (folder / database.RECORDS).write_bytes(b"no records")

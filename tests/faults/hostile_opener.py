@@ -11,6 +11,7 @@ import contextlib
 import faulthandler
 import gc
 import hashlib
+import io
 import json
 import os
 import resource
@@ -27,7 +28,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from chroma_nb import AdminClient, EphemeralClient, PersistentClient, chromadb, ops
+from chroma_nb import AdminClient, EphemeralClient, PersistentClient, chromadb, cli, ops
 from chroma_nb.client.client import Client
 from chroma_nb.client.collection import Collection
 from chroma_nb.engine import database
@@ -220,9 +221,17 @@ class Trial:
 
     def run(self) -> None:
         """Open the store, call some verbs, close it, open it again."""
+        if self._random.random() < 0.2:
+            self._print_info()
         self._opened(1, self._random.randrange(4, 11))
         if self._random.random() < 0.5:
             self._opened(2, 3)
+
+    def _print_info(self) -> None:
+        printed = io.StringIO()
+        with self.trying("info"), contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+            cli.main(["info", str(self._folder)])
+        self.raw += [f"info prints {line!r}" for line in printed.getvalue().splitlines() if not line.isprintable()]
 
     def _opened(self, turn: int, verbs: int) -> None:
         client: Client | None = None

@@ -277,8 +277,7 @@ def _sealed(row: Row) -> int:
 def _lied(ground: Ground, random: Random, column: str, value: tuple[str, Any]) -> str:
     """Change a column of some records, and their checksums with it."""
     with ground.unruled() as connection:
-        for _ in range(random.choice((1, 1, 3))):
-            row = _row(connection, "record", random)
+        for row in [_row(connection, "record", random) for _ in range(random.choice((1, 1, 3)))]:
             changed = {**row, column: value[1]}
             crcs = {"crc": _sealed(changed)}
             if column == "document":

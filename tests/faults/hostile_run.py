@@ -24,7 +24,7 @@ from typing_extensions import Self
 
 from tests.faults import rig
 from tests.faults.hostile_ground import Ground, Promise, seen, touched
-from tests.faults.hostile_stores import Case, prepare
+from tests.faults.hostile_stores import MISSED, Case, prepare
 
 PATIENCE = 30.0
 """Seconds that a case may take on the clock; it takes some hundredths."""
@@ -144,7 +144,7 @@ class Tally:
 
     cases: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
-    missed: int = 0
+    missed: Counter[str] = field(default_factory=Counter)
     verbs: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
     opened: Counter[str] = field(default_factory=Counter)
@@ -158,7 +158,7 @@ class Tally:
         """Enter a case."""
         self.cases += 1
         self.kinds.update(case.kinds)
-        self.missed += sum(change.startswith("did not take") for change in case.changes)
+        self.missed.update(kind for kind, change in zip(case.kinds, case.changes, strict=True) if change.startswith(MISSED))
         self.fates[report.fate] += 1
         outcomes = [tuple(each) for each in report.said.get("outcomes", ())]
         self.verbs.update(verb for verb, _ in outcomes)
@@ -171,7 +171,7 @@ class Tally:
 
     def __str__(self) -> str:
         lines = [
-            f"{self.cases} cases, {dict(self.fates)}, {self.faults} faults; {self.missed} changes did not take",
+            f"{self.cases} cases, {dict(self.fates)}, {self.faults} faults; changes that {MISSED}: {dict(self.missed)}",
             f"opening: {dict(self.opened.most_common())}",
             f"all calls: {dict(self.outcomes.most_common())}",
             f"verbs, the rarest: {self.verbs.most_common()[:-6:-1]}",

@@ -58,7 +58,7 @@ def carry_out(folder: Path, seeds: range) -> hostile_run.Tally:
 def test_prepared_stores_do_no_harm(folder: Path) -> None:
     tally = carry_out(folder, range(FEW))
     assert tally.cases == FEW
-    assert min(tally.kinds[name] for name in hostile_stores.KINDS) >= FEW // len(hostile_stores.KINDS)
+    assert min((tally.kinds - tally.missed)[name] for name in hostile_stores.KINDS) > 0
     assert not (hostile_opener.READS | hostile_opener.WRITES).keys() - tally.verbs.keys()
 
 
@@ -69,7 +69,7 @@ def test_many_prepared_stores_do_no_harm(folder: Path) -> None:
     # Most changes are noticed or harmless, and some are refused: neither everything nor nothing.
     assert tally.opened["answered"] > MANY // 4
     assert tally.opened["DatabaseCorruptedError"] > MANY // 20
-    assert tally.missed < MANY // 20
+    assert tally.missed.total() < MANY // 50
 
 
 def test_a_case_is_its_number(folder: Path) -> None:

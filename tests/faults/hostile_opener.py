@@ -1,6 +1,6 @@
 """A process that opens prepared stores, one after the other, calls verbs on them, and says what came of it.
 
-It is told a case per line, announces each before it touches it and each verb before it is called, so that the test knows in
+It announces each case before it touches it, and each verb before it is called, so that the test knows in
 what it died or hung. Its limits are the kernel's. Nothing is judged here but what only this process can see: errors that are not
 ours, threads and descriptors left behind.
 """
@@ -22,6 +22,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
 from typing import Any, TypeAlias
@@ -36,10 +37,12 @@ from chroma_nb.errors import ChromaError
 from tests.faults import rig
 from tests.faults.hostile_templates import COLLECTIONS, DIMENSION, arguments
 
-_MORE_ADDRESSES = 2 << 30
+_MORE_ADDRESSES = 4 << 30
 _SECONDS_OF_A_CASE = 60
 _LARGEST_FILE = 512 << 20
 _BUSY = 2.0
+_PATIENCE = 3.0
+"""Seconds for threads to end after a store was closed."""
 
 Verb: TypeAlias = Callable[[Client, Collection, Random], Any]
 
@@ -364,7 +367,7 @@ def _descriptors() -> list[str]:
 
 def _left(descriptors: list[str], threads: int) -> list[str]:
     """Say what a case left behind, after a while for threads to end."""
-    until = time.monotonic() + 5
+    until = time.monotonic() + _PATIENCE
     while (len(_descriptors()) > len(descriptors) or threading.active_count() > threads) and time.monotonic() < until:
         gc.collect()
         time.sleep(0.01)
@@ -376,8 +379,14 @@ def _left(descriptors: list[str], threads: int) -> list[str]:
     return left + [f"left open: {held}" for held in now if len(_descriptors()) > len(descriptors)]
 
 
-def main(commands: str, reports: str) -> None:
-    """Take cases from one descriptor, report on the other, until there are no more."""
+def _cases(pipe: Connection) -> Iterator[dict[str, Any]]:
+    with contextlib.suppress(EOFError):
+        while True:
+            yield json.loads(pipe.recv_bytes())
+
+
+def main(descriptor: str) -> None:
+    """Take cases from a pipe, and report on it, until there are no more."""
     faulthandler.enable()
     warnings.simplefilter("error")
     rig.lower_thresholds()
@@ -388,17 +397,16 @@ def main(commands: str, reports: str) -> None:
     unheard: list[str] = []
     threading.excepthook = lambda hook: unheard.append(f"in a thread: {''.join(traceback.format_exception(hook.exc_value))[-2000:]}")
     sys.unraisablehook = lambda hook: unheard.append(f"unraisable: {hook.exc_value!r} in {hook.object!r}")
-    with os.fdopen(int(commands), "r") as told, os.fdopen(int(reports), "w", buffering=1) as said:
+    with Connection(int(descriptor)) as pipe:
 
         def say(**words: object) -> None:
-            said.write(json.dumps(words) + "\n")
+            pipe.send_bytes(json.dumps(words).encode())
 
         _load()
         _limit()
         gc.collect()
         gc.freeze()
-        for line in told:
-            case = json.loads(line)
+        for case in _cases(pipe):
             say(begins=case["seed"])
             descriptors, threads = _descriptors(), threading.active_count()
             trial = Trial(case, lambda verb: say(verb=verb))

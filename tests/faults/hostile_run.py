@@ -1,14 +1,14 @@
-"""Has prepared stores opened by a process of its own, one after the other, and judges what happens to it and around it.
+"""A run of the store fuzzer: prepares one store while a process opens another, and judges what happened to it and around it.
 
-While the process opens one store the next is made. A process that died or hangs is replaced, and the case it was told last is the
-one to blame. Run by the test, or by hand: ``python -m tests.faults.hostile_run FIRST COUNT [LOG [PATIENCE]]`` reports figures and goes on.
+Run by the test, or by hand: ``python -m tests.faults.hostile_run FIRST COUNT [LOG [PATIENCE]]`` carries out so many cases from a
+number on, prints (or writes into LOG, a line of JSON per case) what is wrong, and the figures at the end. One case is repeated by its
+number and a count of 1.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import select
 import shutil
 import subprocess
 import sys
@@ -18,124 +18,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
 
 from typing_extensions import Self
 
 from tests.faults import rig
 from tests.faults.hostile_ground import Ground, Promise, seen, touched
+from tests.faults.hostile_process import PATIENCE, Opener, Report
 from tests.faults.hostile_stores import MISSED, Case, prepare
 
-PATIENCE = 30.0
-"""Seconds that a case may take on the clock; it takes some hundredths."""
 ALLOWANCE = 96 << 20
 """Bytes by which a case may exceed twice what the unchanged template takes."""
-Fate = Literal["ended", "died", "hung"]
-
-
-@dataclass(frozen=True)
-class Report:
-    """What became of a case: what the process said of it, or how it ended and what it wrote to stderr last."""
-
-    fate: Fate
-    said: dict[str, Any]
-    verb: str = ""
-    stderr: str = ""
-
-
-class Opener:
-    """The process that opens stores; started when needed."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        told, self._commands = os.pipe()
-        self._reports, said = os.pipe()
-        environment = {**rig.environment(), "HOME": str(self._folder / "home"), "TMPDIR": str(self._folder / "tmp")}
-        for name in ("home", "tmp"):
-            (self._folder / name).mkdir(exist_ok=True)
-        with (self._folder / "stderr").open("wb") as errors:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.faults.hostile_opener", str(told), str(said)],
-                stdin=subprocess.PIPE,  # never written to, so that whoever reads it waits
-                stdout=subprocess.DEVNULL,
-                stderr=errors,
-                pass_fds=(told, said),
-                cwd=rig.ROOT,
-                env=environment,
-            )
-        os.close(told)
-        os.close(said)
-        self._unread = b""
-        return self._process
-
-    def tell(self, case: Case, misbehave: str = "") -> None:
-        """Have a store opened."""
-        process = self._process or self._start()
-        audit = case.promise is not Promise.ORDERLY or case.seed % 4 == 0
-        said = {"seed": case.seed, "store": str(case.ground.store), "read_only": case.read_only, "audit": audit, "misbehave": misbehave}
-        assert process is self._process
-        os.write(self._commands, json.dumps(said).encode() + b"\n")
-
-    def hear(self, patience: float = PATIENCE) -> Report:
-        """Wait for the end of the case that was told last, or of the process."""
-        verb, until = "start", time.monotonic() + patience + (60 if not self._unread else 0)
-        begun = False
-        while (line := self._line(until)) is not None:
-            said = json.loads(line)
-            if "begins" in said:
-                begun, until = True, time.monotonic() + patience
-            elif "verb" in said:
-                verb = said["verb"]
-            else:
-                return Report("ended", said)
-        process = self._process
-        assert process is not None
-        fate: Fate = "died" if self._ended else "hung"
-        if fate == "hung":
-            process.send_signal(6)  # faulthandler says where
-            time.sleep(0.5)
-            process.kill()
-        status = process.wait()
-        stderr = (self._folder / "stderr").read_text(errors="replace")[-6000:]
-        self.close()
-        return Report(fate, {"status": status}, verb if begun else f"{verb} (not begun)", stderr)
-
-    def _line(self, until: float) -> bytes | None:
-        self._ended = False
-        while b"\n" not in self._unread:
-            if not select.select([self._reports], [], [], max(0.0, until - time.monotonic()))[0]:
-                return None
-            more = os.read(self._reports, 1 << 16)
-            if not more:
-                self._ended = True
-                return None
-            self._unread += more
-        line, _, self._unread = self._unread.partition(b"\n")
-        return line
-
-    def close(self) -> None:
-        """End the process."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        os.close(self._commands)
-        if process.stdin is not None:
-            process.stdin.close()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        os.close(self._reports)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 @dataclass
@@ -221,7 +113,7 @@ class Run:
         for seed in [*seeds, None]:
             case = following
             if case is not None:
-                self._opener.tell(case)
+                self._tell(case)
             following = None if seed is None else prepare(seed, self.templates, self.folder / f"case-{seed}")
             if case is not None:
                 report = self._opener.hear(self._patience)
@@ -233,10 +125,15 @@ class Run:
         """Return what is found wrong when an unchanged store is opened by a process that does `how`."""
         self._measure()
         case = self._unchanged("few")
-        self._opener.tell(case, how)
+        self._tell(case, how)
         wrong = self._judged(case, self._opener.hear(patience))
         shutil.rmtree(case.ground.root)
         return wrong
+
+    def _tell(self, case: Case, misbehave: str = "") -> None:
+        audit = case.promise is not Promise.ORDERLY or case.seed % 4 == 0
+        store = str(case.ground.store)
+        self._opener.tell(seed=case.seed, store=store, read_only=case.read_only, audit=audit, misbehave=misbehave)
 
     def _unchanged(self, template: str) -> Case:
         ground = Ground.lay(self.folder / f"unchanged-{template}", self.templates / template)
@@ -246,7 +143,7 @@ class Run:
         """Learn what the unchanged templates hold, and what memory they take."""
         for path in sorted(self.templates.iterdir()) if not self._digests else ():
             case = self._unchanged(path.name)
-            self._opener.tell(case)
+            self._tell(case)
             report = self._opener.hear()
             shutil.rmtree(case.ground.root)
             if report.fate != "ended" or report.said["raw"] or report.said["digest"] is None:

@@ -173,7 +173,7 @@ def PersistentClient(  # noqa: N802 - Chroma's name
         Refuse writes; this also happens by itself where the folder cannot be written.
     trust_caches : bool, optional
         Whether to use the columns and graphs saved beside the records, which spares building them anew. By default those of a folder that
-        belongs to you. Whoever prepared them can make a filter or a search miss records, and nothing worse.
+        belongs to you. Whoever prepared them can make filters and searches find other records than they should.
 
     Raises
     ------

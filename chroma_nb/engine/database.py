@@ -93,7 +93,11 @@ class _Errors:
             raise DatabaseCorruptedError(f"{place}: {error}") from error
 
     def _translated(self, error: sqlite3.Error) -> ChromaError:
-        text = str(error)
+        # It may quote the file: a table's name, a text.
+        text = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in str(error)[:200])
+        damage = ("malformed", "not a database", "decode to UTF-8")
+        if isinstance(error, sqlite3.IntegrityError) or any(each in text for each in damage):  # no call of ours breaks a constraint
+            return DatabaseCorruptedError(f"{self._database.place}: damaged ({text}); restore it from a backup")
         if "full" in text:
             return StorageFullError(f"{self._database.place}: the disk is full; the call was undone. Free some space and repeat it")
         if "readonly" in text or "read-only" in text:
@@ -105,8 +109,6 @@ class _Errors:
                 f"{self._database.place}: the last writes are in its -wal file, which cannot be read where nothing may be written;"
                 " copy the folder to a place where you may write"
             )
-        if "malformed" in text or "not a database" in text or "decode to UTF-8" in text:
-            return DatabaseCorruptedError(f"{self._database.place}: damaged ({text}); restore it from a backup")
         return StoreError(f"{self._database.place}: {text}; what was committed before is intact")
 
 

@@ -135,8 +135,8 @@ def is_ours(connection: sqlite3.Connection, place: str) -> bool:
     if shape not in known:
         odd = sorted(shape ^ known[0])
         raise DatabaseCorruptedError(
-            f"{place}: {odd[0][0]} {odd[0][1][:60]!r} is not as chroma_nb made it, or was added; nothing of it was run, and nothing was"
-            " changed. Open a backup"
+            f"{place}: {odd[0][0][:60]!r} {odd[0][1][:60]!r} is not as chroma_nb made it, or was added; nothing of it was run,"
+            " and nothing was changed. Open a backup"
         )
     return True
 

@@ -32,6 +32,7 @@ import numpy as np
 from chroma_nb import AdminClient, EphemeralClient, PersistentClient, chromadb, cli, ops
 from chroma_nb.client.client import Client
 from chroma_nb.client.collection import Collection
+from chroma_nb.embedding import HashingEmbeddingFunction
 from chroma_nb.engine import database
 from chroma_nb.errors import ChromaError
 from tests.faults import rig
@@ -72,6 +73,12 @@ def _shown(client: Client, collection: Collection) -> None:
         each._repr_html_()
         repr(each)
     collection.configuration, collection.space  # noqa: B018 - they read what is stored
+
+
+def _found(client: Client, random: Random) -> None:
+    """Look collections up with an embedding function of ours, or with what they say of their own."""
+    for each in client.list_collections():
+        repr(client.get_collection(each.name, **random.choice(({}, {"embedding_function": HashingEmbeddingFunction(DIMENSION)}))))
 
 
 def _added(random: Random) -> dict[str, Any]:
@@ -131,7 +138,7 @@ READS: dict[str, Verb] = {
     "project": lambda _, c, r: c.project("pca", place_new=r.random() < 0.5, show_progress=False),
     "show": lambda client, c, _: _shown(client, c),
     "list collections": lambda client, _, _r: client.list_collections(),
-    "find": lambda client, _, _r: [client.get_collection(each.name) for each in client.list_collections()],
+    "find": lambda client, _, r: _found(client, r),
     "facade": _through_the_facade,
     "list tenants": lambda client, *_: _administered(client, write=False),
 }

@@ -468,16 +468,29 @@ def configuration_lied(ground: Ground, random: Random) -> str:
     return f"collection {row['number']}: configuration {_shown(text[-300:])}"
 
 
-FUNCTIONS = (
-    {"name": "default"},
-    {"name": "hashing", "dimension": 10**12},
-    {"name": "hashing", "parameters": {"dimension": -1}},
-    {"name": "sentence_transformer", "model": "../../outside", "parameters": {"model_name": "/dev/zero"}},
-    {"type": "known", "name": "default", "config": {}},
-    {"type": "known", "name": "sentence_transformer", "config": {"model_name": "./outside", "trust_remote_code": True}},
-    {"callable": "os.system", "module": "os", "parameters": ["true"]},
-    {"name": "\x1b[2J", "kind": []},
-    {"name": None, "parameters": None},
+def _known(name: object, **config: object) -> dict[str, object]:
+    return {"type": "known", "name": name, "config": config}
+
+
+FUNCTIONS: tuple[object, ...] = (
+    _known("default", model="../../outside"),
+    _known("hashing", dimension=10**12),
+    _known("hashing", dimension=-1),
+    _known("hashing", dimension=True),
+    _known("hashing", dimension=8, path="/dev/zero"),
+    _known("sentence_transformer", model_name="../../outside", kwargs={"trust_remote_code": True}),
+    _known("sentence_transformer", model_name="/dev/zero", device=[[]]),
+    _known("\x1b[2J\u202e", **{"\x1b[2J_model": "\x1b[2J"}),
+    _known(["hashing"]),
+    _known(None),
+    _known("x" * 100_000, model="y" * 100_000),
+    {"type": "known", "name": "hashing", "config": [8]},
+    {"type": "legacy", "callable": "os.system", "module": "os", "parameters": ["true"]},
+    {"type": "legacy", "callable": "\x1b[2J" * 100},
+    {"type": [], "name": {}},
+    [],
+    "default",
+    7,
 )
 
 

@@ -75,6 +75,51 @@ def header_bytes(ground: Ground, random: Random) -> str:
     return f"bytes {place} to {place + width} = {value}"
 
 
+_TABLE_LEAF, _INDEX_LEAF, _TABLE_NODE, _INDEX_NODE = 13, 10, 5, 2
+
+
+def tree_of_one_leaf(ground: Ground, random: Random) -> str:
+    """Let a table or an index have the same page as a leaf many times over: a few rows that are read without an end."""
+    with ground.connected() as connection:
+        roots = dict(connection.execute("SELECT name, rootpage FROM sqlite_master WHERE rootpage > 1 ORDER BY name").fetchall())
+    data = bytearray(ground.records.read_bytes())
+    name = random.choice([name for name, root in roots.items() if data[(root - 1) * PAGE] in {_TABLE_LEAF, _INDEX_LEAF}])
+    root, depth, children = roots[name], random.choice((1, 2, 3, 4)), random.choice((3, 100, 1500))
+    page = bytes(data[(root - 1) * PAGE : root * PAGE])
+    is_table = page[0] == _TABLE_LEAF
+    separator = _varint(2**62) if is_table else _first_cell(page)
+    for _ in range(depth):
+        child = len(data) // PAGE + 1
+        data += page
+        cell = child.to_bytes(4, "big") + separator
+        cells = min(children, (PAGE - 12) // (len(cell) + 2))
+        start = PAGE - cells * len(cell)
+        head = bytes([_TABLE_NODE if is_table else _INDEX_NODE, 0, 0]) + cells.to_bytes(2, "big") + start.to_bytes(2, "big") + b"\0"
+        places = b"".join((start + i * len(cell)).to_bytes(2, "big") for i in range(cells))
+        page = (head + child.to_bytes(4, "big") + places).ljust(start, b"\0") + cell * cells
+    data[(root - 1) * PAGE : root * PAGE] = page
+    data[28:32] = (len(data) // PAGE).to_bytes(4, "big")
+    ground.records.write_bytes(data)
+    return f"{name}: {depth} levels of {children} times the same"
+
+
+def _varint(number: int) -> bytes:
+    """Write a number below 2^63 as SQLite does."""
+    found = [number & 127]
+    while number := number >> 7:
+        found.append(number & 127 | 128)
+    return bytes(reversed(found))
+
+
+def _first_cell(page: bytes) -> bytes:
+    """Return the first cell of an index's leaf: the length of an entry, and the entry."""
+    if page[3:5] == b"\0\0":
+        return b"\x02\x02\x08"  # of an empty index: a record of the number 0
+    place = int.from_bytes(page[8:10], "big")
+    length = page[place] if page[place] < 128 else (page[place] & 127) << 7 | page[place + 1]
+    return page[place : place + length + (1 if page[place] < 128 else 2)]
+
+
 def cut(ground: Ground, random: Random) -> str:
     """Cut the records file, or extend it."""
     size = ground.records.stat().st_size
@@ -267,6 +312,7 @@ _SMALL = ("few", "saved", "indexed", "first_format", "strange")
 _ORDERLY: tuple[Callable[[Ground, Random], str], ...] = (
     bytes_flipped,
     pages_torn,
+    tree_of_one_leaf,
     header_bytes,
     cut,
     hot_journal,

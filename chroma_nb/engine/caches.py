@@ -120,7 +120,7 @@ def load(
     most
         Bytes that such a cache of this collection may have.
     made
-        Checks every number it uses; raises ValueError, KeyError, TypeError or DatabaseCorruptedError for what is not right.
+        Checks every number it uses; raises DatabaseCorruptedError for what is not right, or what Python does when the header is not ours.
     """
     if database.folder is None:
         return None
@@ -130,7 +130,7 @@ def load(
     name = row[1]
     try:
         return made(_verified(database.folder / CACHES, row, most, entry, kind))
-    except (OSError, ValueError, KeyError, TypeError, DatabaseCorruptedError) as error:
+    except (OSError, AttributeError, LookupError, TypeError, ValueError, DatabaseCorruptedError) as error:
         if not _is_replaced(database, entry, kind, name):
             _log.warning("chroma_nb: the %s cache of collection %r is not usable (%s); it will be made anew", kind, entry.info.name, error)
         return None

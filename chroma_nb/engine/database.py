@@ -190,9 +190,7 @@ class Database:
                 raise DatabaseCorruptedError(
                     f"{records}: missing or empty, but caches of it are there; restore it from a backup, or remove the folder"
                 )
-            connection = self._connect()
-            schema.prepare(connection, self.place)
-            self._readers.append(connection)
+            self._readers.append(self._prepared())
         self._identity = self._file_identity()
 
     def _open_read_only(self, records: Path) -> None:
@@ -201,10 +199,17 @@ class Database:
                 f"path {str(records.parent)!r}: no store there, and the folder is read-only; give a folder you may write to"
             )
         self.read_only = True
-        connection = self._connect()
-        schema.prepare(connection, self.place, read_only=True)
-        self._give_back(connection)
+        self._give_back(self._prepared())
         self._identity = self._file_identity()
+
+    def _prepared(self) -> sqlite3.Connection:
+        connection = self._connect()
+        try:
+            schema.prepare(connection, self.place, read_only=self.read_only)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def _is_still(self) -> bool:
         """Tell whether the file cannot change: nobody has it open for writing, and the files by which to notice cannot be made."""

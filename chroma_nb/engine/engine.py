@@ -82,8 +82,12 @@ class Engine:
             self._indexer = Indexer(self._database, self._memory)
             self._closing = threading.Lock()
             self._closed = False
-            with self._database.read() as connection:
-                caches.remove_strays(self._database, connection, time.time() - _STRAY_AGE)
+            try:
+                with self._database.read() as connection:
+                    caches.remove_strays(self._database, connection, time.time() - _STRAY_AGE)
+            except BaseException:
+                self._database.close()
+                raise
             _engines.add(self)
 
     @property

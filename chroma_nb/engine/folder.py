@@ -161,6 +161,9 @@ class CacheFiles:
     def _place(self, name: str) -> str:
         return name if self._handle is not None else str(self._folder / name)
 
+    def _status(self, name: str) -> os.stat_result:
+        return os.stat(self._place(name), dir_fd=self._handle, follow_symlinks=False)
+
     def names(self) -> Iterator[str]:
         """Yield the names of everything that is there, ours or not."""
         with os.scandir(self._folder if self._handle is None else self._handle) as found:
@@ -177,6 +180,8 @@ class CacheFiles:
         """
         if not is_name(name):
             raise ValueError("its name is not of our form")
+        if _is_link(self._status(name)):  # not every platform has O_NOFOLLOW
+            raise ValueError("it is a link")
         with _plain(os.open(self._place(name), _READ, dir_fd=self._handle)) as file:
             if os.fstat(file.fileno()).st_size != size:
                 raise ValueError("its size differs")
@@ -210,7 +215,7 @@ class CacheFiles:
         for name in list(self.names()):
             if name not in kept and is_name(f"{name.removesuffix('.tmp').removesuffix('.cache')}.cache"):
                 with contextlib.suppress(OSError):
-                    if os.stat(self._place(name), dir_fd=self._handle, follow_symlinks=False).st_mtime < older_than:
+                    if self._status(name).st_mtime < older_than:
                         self._unlink(name)
 
     def _unlink(self, name: str) -> None:

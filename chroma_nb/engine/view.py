@@ -232,18 +232,14 @@ def _loaded(connection: sqlite3.Connection, entry: Entry) -> View:
 
 def _journal(connection: sqlite3.Connection, entry: Entry, after: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the rows written since (and still there), and those that are gone."""
-    written: list[NDArray[np.int64]] = []
-    gone: set[int] = set()
-    for blob, removed in connection.execute(
-        "SELECT written, removed FROM change WHERE key BETWEEN ? AND ? ORDER BY key", span(entry.number, after + 1, entry.seq)
-    ):
-        written.append(reading.rows_within(entry, np.frombuffer(blob, dtype="<i8")))
-        gone.update(np.frombuffer(removed, dtype="<i8").tolist())
-    if len(written) != entry.seq - after:
+    lines = connection.execute(
+        "SELECT written, removed FROM change WHERE key BETWEEN ? AND ?", span(entry.number, after + 1, entry.seq)
+    ).fetchall()
+    if len(lines) != entry.seq - after:
         raise reading.damaged(entry, "lines of its journal are missing")
-    rows = np.unique(np.concatenate(written)) if written else np.empty(0, dtype=np.int64)
-    removed_rows = np.array(sorted(gone), dtype=np.int64)
-    return (rows[~np.isin(rows, removed_rows)] if gone else rows), removed_rows
+    written, gone = (np.unique(np.concatenate([np.frombuffer(blob, dtype="<i8") for blob in blobs])) for blobs in zip(*lines, strict=True))
+    reading.rows_within(entry, written)
+    return written[~np.isin(written, gone)] if len(gone) else written, gone
 
 
 def _checked(entry: Entry, found: Sequence[tuple[Any, ...]], base: int) -> Seen:

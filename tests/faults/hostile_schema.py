@@ -246,6 +246,10 @@ def retold(ground: Ground, random: Random) -> str:
                 sql.replace("CREATE TABLE", "create  table"),
                 sql.replace("(", "( /* */ ", 1),
                 f"{sql} -- ;",
+                sql.replace(" ", "\u00a0", 40).replace("\u00a0", " ", 3),
+                sql.replace(" NOT NULL", "\u2003NOT\u2003NULL"),
+                f"{sql}{' ' * 3000}STRICT",
+                f"{sql}{' ' * 3000}WITHOUT ROWID",
             )
         )
         _edited(connection, table, changed)

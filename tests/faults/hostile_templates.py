@@ -68,7 +68,7 @@ def _wear(collection: Collection, count: int) -> None:
 
 def make(folder: Path, name: str) -> None:
     """Make one store."""
-    sizes = {"few": (8, 5), "saved": (150, 60), "indexed": (240, 60), "first_format": (60, 8), "large": (3000, 300)}[name]
+    sizes = {"few": (8, 5), "saved": (150, 60), "indexed": (240, 60), "first_format": (60, 8), "large": (2200, 100)}[name]
     with PersistentClient(folder) as client:
         collections = [
             client.create_collection(each, {"hnsw:space": space, "hnsw:num_threads": 1}, embedding_function=None)
@@ -130,7 +130,7 @@ def make_strange(folder: Path) -> None:
             vector = [[STRANGE_NUMBERS[(i * j) % len(STRANGE_NUMBERS)] for j in range(DIMENSION)]]
             document = STRANGE_TEXTS[i % len(STRANGE_TEXTS)]
             first.add([identifier], vector, [{"a": value, "id": 1, "document": value, "\0": value, f"only {i}": value}], [document])
-        first.add(["wide"], [[1.0] * DIMENSION], [{f"k{i}": i for i in range(2000)}], ["long " * 100_000])
+        first.add(["wide"], [[1.0] * DIMENSION], [{f"k{i}": i for i in range(200)}], ["long " * 20_000])
         second = client.create_collection("second", embedding_function=HashingEmbeddingFunction(DIMENSION))
         second.add(["only text"], documents=["a text"])
         client.create_collection(

@@ -78,16 +78,17 @@ def header_bytes(ground: Ground, random: Random) -> str:
 _TABLE_LEAF, _INDEX_LEAF, _TABLE_NODE, _INDEX_NODE = 13, 10, 5, 2
 
 
-def tree_of_one_leaf(ground: Ground, random: Random) -> str:
-    """Let a table or an index have the same page as a leaf many times over: a few rows that are read without an end."""
+def rows_without_end(ground: Ground, random: Random) -> str:
+    """Let a table or an index have all of its pages many times over: a few rows that are read without an end."""
     with ground.connected() as connection:
         roots = dict(connection.execute("SELECT name, rootpage FROM sqlite_master WHERE rootpage > 1 ORDER BY name").fetchall())
     data = bytearray(ground.records.read_bytes())
-    name = random.choice([name for name, root in roots.items() if data[(root - 1) * PAGE] in {_TABLE_LEAF, _INDEX_LEAF}])
-    root, depth, children = roots[name], random.choice((1, 2, 3, 4)), random.choice((3, 100, 1500))
+    is_table = random.random() < 0.7
+    kinds = (_TABLE_LEAF, _TABLE_NODE) if is_table else (_INDEX_LEAF, _INDEX_NODE)
+    name = random.choice([name for name, root in roots.items() if data[(root - 1) * PAGE] in kinds])
+    root, depth, children = roots[name], random.choice((1, 2, 3, 4)), random.choice((3, 100, 1500, 1500))
     page = bytes(data[(root - 1) * PAGE : root * PAGE])
-    is_table = page[0] == _TABLE_LEAF
-    separator = _varint(2**62) if is_table else _first_cell(page)
+    separator = _varint(2**55) if is_table else _first_cell(page)
     for _ in range(depth):
         child = len(data) // PAGE + 1
         data += page
@@ -104,7 +105,7 @@ def tree_of_one_leaf(ground: Ground, random: Random) -> str:
 
 
 def _varint(number: int) -> bytes:
-    """Write a number below 2^63 as SQLite does."""
+    """Write a number below 2^56 as SQLite does."""
     found = [number & 127]
     while number := number >> 7:
         found.append(number & 127 | 128)
@@ -112,10 +113,12 @@ def _varint(number: int) -> bytes:
 
 
 def _first_cell(page: bytes) -> bytes:
-    """Return the first cell of an index's leaf: the length of an entry, and the entry."""
+    """Return the first entry of an index, after its length."""
     if page[3:5] == b"\0\0":
         return b"\x02\x02\x08"  # of an empty index: a record of the number 0
     place = int.from_bytes(page[8:10], "big")
+    if page[0] == _INDEX_NODE:
+        place = int.from_bytes(page[12:14], "big") + 4
     length = page[place] if page[place] < 128 else (page[place] & 127) << 7 | page[place + 1]
     return page[place : place + length + (1 if page[place] < 128 else 2)]
 
@@ -312,7 +315,7 @@ _SMALL = ("few", "saved", "indexed", "first_format", "strange")
 _ORDERLY: tuple[Callable[[Ground, Random], str], ...] = (
     bytes_flipped,
     pages_torn,
-    tree_of_one_leaf,
+    rows_without_end,
     header_bytes,
     cut,
     hot_journal,

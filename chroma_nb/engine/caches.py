@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from chroma_nb.engine import folder
 from chroma_nb.engine.catalog import Entry
 from chroma_nb.engine.database import CACHES, Database
+from chroma_nb.engine.scanning import scanning
 from chroma_nb.engine.schema import span
 from chroma_nb.errors import ChromaError, DatabaseCorruptedError
 
@@ -106,7 +107,8 @@ def _forget_journal(connection: sqlite3.Connection, entry: Entry, seq: int) -> N
     floor = seq - _JOURNAL_KEPT
     if floor <= entry.floor:
         return
-    connection.execute("DELETE FROM change WHERE key BETWEEN ? AND ?", span(entry.number, 0, floor))
+    with scanning(connection):
+        connection.execute("DELETE FROM change WHERE key BETWEEN ? AND ?", span(entry.number, 0, floor))
     connection.execute("UPDATE collection SET floor = ? WHERE number = ?", (floor, entry.number))
 
 
@@ -185,6 +187,7 @@ def remove_strays(database: Database, connection: sqlite3.Connection, older_than
     """Delete our files in the caches folder that SQLite does not name and that nobody is writing (older than `older_than`)."""
     if database.folder is None or database.read_only:
         return
-    named = {name for (name,) in connection.execute("SELECT file FROM cache")}
+    with scanning(connection):
+        named = {name for (name,) in connection.execute("SELECT file FROM cache")}
     with contextlib.suppress(OSError), folder.opened(database.folder / CACHES) as files:
         files.remove_strays(named, older_than)

@@ -14,6 +14,7 @@ import orjson
 
 from chroma_nb.configuration import Configuration
 from chroma_nb.engine.encoding import decode_metadatas, encode_metadata
+from chroma_nb.engine.scanning import ascending, scanning
 from chroma_nb.engine.schema import SHIFT, span
 from chroma_nb.errors import DatabaseCorruptedError, NotFoundError, UniqueConstraintError, did_you_mean
 from chroma_nb.records import MAX_DIMENSION
@@ -37,10 +38,12 @@ class Entry:
         return self.info.version
 
 
-_SELECT = """
+_COLUMNS = """
     SELECT c.number, c.id, c.name, t.name, d.name, c.metadata, c.configuration, c.dimension, c.count, c.seq, c.vectors_seq,
            c.next_row, c.next_label, c.floor
-    FROM collection AS c JOIN database AS d ON d.number = c.database JOIN tenant AS t ON t.number = d.tenant"""
+    FROM collection AS c"""
+_JOINED = "JOIN database AS d ON d.number = c.database JOIN tenant AS t ON t.number = d.tenant"
+_SELECT = f"{_COLUMNS} {_JOINED}"
 
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
@@ -134,16 +137,19 @@ def find(connection: sqlite3.Connection, database: int, name: str) -> Entry | No
 def listing(connection: sqlite3.Connection, tenant: str, database: str, limit: int | None, offset: int) -> list[CollectionInfo]:
     """Return the collections of a database in order of creation."""
     number = database_number(connection, tenant, database)
-    rows = connection.execute(
-        f"{_SELECT} WHERE c.database = ? ORDER BY c.number LIMIT ? OFFSET ?", (number, -1 if limit is None else limit, offset)
-    )
-    return [_entry(row).info for row in rows]
+    with scanning(connection):
+        rows = connection.execute(
+            f"{_COLUMNS} NOT INDEXED {_JOINED} WHERE c.database = ? ORDER BY c.number LIMIT ? OFFSET ?",
+            (number, -1 if limit is None else limit, offset),
+        )
+        return [_entry(row).info for row in ascending(rows)]
 
 
 def count(connection: sqlite3.Connection, tenant: str, database: str) -> int:
     """Return how many collections a database has."""
     number = database_number(connection, tenant, database)
-    return int(connection.execute("SELECT count(*) FROM collection WHERE database = ?", (number,)).fetchone()[0])
+    with scanning(connection):
+        return int(connection.execute("SELECT count(*) FROM collection WHERE database = ?", (number,)).fetchone()[0])
 
 
 def create(connection: sqlite3.Connection, database: int, name: str, metadata: Metadata | None, configuration: Configuration) -> Entry:
@@ -193,12 +199,14 @@ def fork(connection: sqlite3.Connection, entry: Entry, name: str) -> Entry:
     made = create(connection, database, name, entry.info.metadata, entry.info.configuration)
     shift = span(made.number)[0] - span(entry.number)[0]
     keys = span(entry.number)
-    connection.execute(
-        "INSERT INTO record SELECT key + ?, ?, id, label, metadata, uri, document, crc, document_crc FROM record WHERE key BETWEEN ? AND ?",
-        (shift, made.number, *keys),
-    )
-    connection.execute("INSERT INTO chunk SELECT key + ?, size, live, crc FROM chunk WHERE key BETWEEN ? AND ?", (shift, *keys))
-    connection.execute("INSERT INTO vectors SELECT key + ?, data FROM vectors WHERE key BETWEEN ? AND ?", (shift, *keys))
+    with scanning(connection):
+        connection.execute(
+            """INSERT INTO record SELECT key + ?, ?, id, label, metadata, uri, document, crc, document_crc
+               FROM record WHERE key BETWEEN ? AND ?""",
+            (shift, made.number, *keys),
+        )
+        connection.execute("INSERT INTO chunk SELECT key + ?, size, live, crc FROM chunk WHERE key BETWEEN ? AND ?", (shift, *keys))
+        connection.execute("INSERT INTO vectors SELECT key + ?, data FROM vectors WHERE key BETWEEN ? AND ?", (shift, *keys))
     connection.execute(
         """UPDATE collection SET (dimension, count, next_row, next_label, seq, vectors_seq, floor) =
            (SELECT dimension, count, next_row, next_label, seq, vectors_seq, seq FROM collection WHERE number = ?) WHERE number = ?""",
@@ -210,22 +218,22 @@ def fork(connection: sqlite3.Connection, entry: Entry, name: str) -> Entry:
 def delete(connection: sqlite3.Connection, number: int) -> None:
     """Remove a collection, its records and what the caches said of it."""
     keys = span(number)
-    for table in ("record", "chunk", "vectors", "change"):
-        connection.execute(f"DELETE FROM {table} WHERE key BETWEEN ? AND ?", keys)
-    for table in ("cache", "layout"):
-        connection.execute(f"DELETE FROM {table} WHERE collection = ?", (number,))
+    with scanning(connection):
+        for table in ("record", "chunk", "vectors", "change"):
+            connection.execute(f"DELETE FROM {table} WHERE key BETWEEN ? AND ?", keys)
+        for table in ("cache", "layout"):
+            connection.execute(f"DELETE FROM {table} WHERE collection = ?", (number,))
     connection.execute("DELETE FROM collection WHERE number = ?", (number,))
 
 
 def numbers(connection: sqlite3.Connection, database: int | None = None) -> list[int]:
     """Return the numbers of all collections, or of those of one database."""
-    if database is None:
-        found = connection.execute("SELECT number FROM collection").fetchall()
-    else:
-        found = connection.execute("SELECT number FROM collection WHERE database = ?", (database,)).fetchall()
-    if not all(0 < number < _COLLECTIONS for (number,) in found):
+    with scanning(connection):
+        rows = connection.execute("SELECT number, database FROM collection NOT INDEXED ORDER BY number")
+        found = [number for number, owner in ascending(rows) if database in (None, owner)]
+    if not all(0 < number < _COLLECTIONS for number in found):
         raise DatabaseCorruptedError("a collection has a number that is never given; restore a backup")
-    return [number for (number,) in found]
+    return found
 
 
 def tenant_number(connection: sqlite3.Connection, tenant: str) -> int:
@@ -256,7 +264,9 @@ def create_tenant(connection: sqlite3.Connection, name: str) -> None:
 
 def tenants(connection: sqlite3.Connection) -> list[str]:
     """Return the names of all tenants in order of creation."""
-    return [_text(name, "a tenant") for (name,) in connection.execute("SELECT name FROM tenant ORDER BY number")]
+    with scanning(connection):
+        rows = connection.execute("SELECT number, name FROM tenant NOT INDEXED ORDER BY number")
+        return [_text(name, "a tenant") for _, name in ascending(rows)]
 
 
 def _text(value: object, whose: str) -> str:
@@ -282,10 +292,12 @@ def create_database(connection: sqlite3.Connection, tenant: str, name: str) -> N
 def databases(connection: sqlite3.Connection, tenant: str, limit: int | None, offset: int) -> list[DatabaseInfo]:
     """Return the databases of a tenant in order of creation."""
     number = tenant_number(connection, tenant)
-    rows = connection.execute(
-        "SELECT id, name FROM database WHERE tenant = ? ORDER BY number LIMIT ? OFFSET ?", (number, -1 if limit is None else limit, offset)
-    )
-    return [DatabaseInfo(_identifier(identifier), _text(name, "a database"), tenant) for identifier, name in rows]
+    with scanning(connection):
+        rows = connection.execute(
+            "SELECT number, id, name FROM database NOT INDEXED WHERE tenant = ? ORDER BY number LIMIT ? OFFSET ?",
+            (number, -1 if limit is None else limit, offset),
+        )
+        return [DatabaseInfo(_identifier(identifier), _text(name, "a database"), tenant) for _, identifier, name in ascending(rows)]
 
 
 def database(connection: sqlite3.Connection, tenant: str, name: str) -> DatabaseInfo:

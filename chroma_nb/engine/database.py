@@ -35,6 +35,7 @@ from chroma_nb import stopping
 from chroma_nb.engine import folder as files
 from chroma_nb.engine import schema
 from chroma_nb.engine.forking import Gate
+from chroma_nb.engine.scanning import STEPS
 from chroma_nb.errors import (
     ChromaError,
     ClosedError,
@@ -58,8 +59,6 @@ _LARGEST_WAL = 256 << 20
 """Past this a write folds the WAL into the records file itself; before, that is left to a pause in the writing."""
 _KEPT_READERS = 8
 _FORK_PATIENCE = 5.0
-_STEPS = 20_000
-"""Of SQLite's machine, between two looks at whether to go on: some milliseconds."""
 _HARMLESS = (InvalidArgumentError, NotFoundError)
 """Errors that leave no statement behind in the middle of its rows."""
 
@@ -246,7 +245,7 @@ class Database:
         return connection
 
     def _configure(self, connection: sqlite3.Connection) -> None:
-        connection.set_progress_handler(stopping.is_due, _STEPS)
+        connection.set_progress_handler(stopping.is_due, STEPS)
         schema.harden(connection)
         connection.execute(f"PRAGMA page_size = {schema.PAGE_SIZE}")
         if self.folder is not None:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chroma_nb.engine.catalog import Entry
+from chroma_nb.engine.scanning import scanning
 from chroma_nb.engine.schema import span
 from chroma_nb.engine.view import Mask, Positions, View
 from chroma_nb.filters import Document
@@ -51,8 +52,9 @@ def mask(connection: sqlite3.Connection, entry: Entry, view: View, test: Documen
 
 def _everywhere(connection: sqlite3.Connection, entry: Entry, condition: str, text: str) -> NDArray[np.int64]:
     base, top = span(entry.number)
-    found = connection.execute(f"SELECT key FROM record WHERE key BETWEEN ? AND ? AND {condition}", (base, top, text))
-    return np.fromiter((key - base for (key,) in found), dtype=np.int64)
+    with scanning(connection):
+        found = connection.execute(f"SELECT key FROM record WHERE key BETWEEN ? AND ? AND {condition}", (base, top, text))
+        return np.fromiter((key - base for (key,) in found), dtype=np.int64)
 
 
 def _among(connection: sqlite3.Connection, entry: Entry, condition: str, text: str, rows: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -29,6 +29,7 @@ from chroma_nb.engine.encoding import encode
 from chroma_nb.engine.indexer import Indexer, worth_it
 from chroma_nb.engine.memory import Memory, OutdatedReadError, outside
 from chroma_nb.engine.plan import SMALL
+from chroma_nb.engine.scanning import scanning
 from chroma_nb.engine.search import Search, matching
 from chroma_nb.engine.writing import Change
 from chroma_nb.errors import AuthorizationError, ClosedError
@@ -193,8 +194,9 @@ class Engine:
         with self._database.write() as connection:
             for number in catalog.numbers(connection):
                 catalog.delete(connection, number)
-            connection.execute("DELETE FROM database")
-            connection.execute("DELETE FROM tenant")
+            # With a condition, because without one SQLite frees a table's pages by itself, and looks at nothing meanwhile.
+            connection.execute("DELETE FROM database WHERE true")
+            connection.execute("DELETE FROM tenant WHERE true")
             schema.add_defaults(connection)
         self._memory.renew()
 
@@ -393,9 +395,10 @@ class Engine:
             held = self._memory.graph(connection, entry) if current.count > SMALL else self._memory.held_graph(op.collection)
             pending, stale = outside(current, held) if held is not None else (np.flatnonzero(current.alive), 0)
             indexed = 0 if held is None else len(held.labels) - stale
-            documents = connection.execute(
-                "SELECT count(document) FROM record WHERE key BETWEEN ? AND ?", schema.span(entry.number)
-            ).fetchone()[0]
+            with scanning(connection):
+                documents = connection.execute(
+                    "SELECT count(document) FROM record WHERE key BETWEEN ? AND ?", schema.span(entry.number)
+                ).fetchone()[0]
             return Summary(
                 entry.info,
                 tuple(self._field(current, key) for key in current.columns),

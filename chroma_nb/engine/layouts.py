@@ -14,6 +14,7 @@ import numpy as np
 import orjson
 
 from chroma_nb.engine.catalog import Entry
+from chroma_nb.engine.scanning import scanning
 from chroma_nb.ops import GetLayout, PutLayout
 from chroma_nb.results import Layout
 
@@ -61,4 +62,7 @@ def save(connection: sqlite3.Connection, entry: Entry, stored: Stored) -> None:
         SELECT key, row_number() OVER newest AS place, sum(length(ids) + length(coordinates)) OVER newest AS size
         FROM layout WHERE collection = ? WINDOW newest AS (ORDER BY rowid DESC)
         ) WHERE place = 1 OR (place <= ? AND size <= ?)"""
-    connection.execute(f"DELETE FROM layout WHERE collection = ? AND key NOT IN ({kept})", (entry.number, entry.number, _KEPT, _LARGEST))
+    with scanning(connection):
+        connection.execute(
+            f"DELETE FROM layout WHERE collection = ? AND key NOT IN ({kept})", (entry.number, entry.number, _KEPT, _LARGEST)
+        )

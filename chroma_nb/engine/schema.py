@@ -143,7 +143,7 @@ def is_ours(connection: sqlite3.Connection, place: str) -> bool:
 
 def _shape(connection: sqlite3.Connection) -> Shape:
     rows = connection.execute("SELECT type, name, tbl_name, substr(sql, 1, 2000) FROM sqlite_master LIMIT 100")
-    return frozenset(tuple(" ".join(str(part).split()) for part in row) for row in rows)
+    return frozenset(tuple(map(str, row)) for row in rows)
 
 
 @lru_cache(maxsize=1)

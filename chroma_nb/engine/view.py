@@ -17,6 +17,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -29,6 +30,7 @@ from chroma_nb.engine.encoding import decode_metadatas, is_sound
 from chroma_nb.engine.exact import squares_of
 from chroma_nb.engine.ids import Ids
 from chroma_nb.engine.inverse import Inverse
+from chroma_nb.engine.scanning import ascending, scanning
 from chroma_nb.engine.schema import span
 from chroma_nb.errors import DatabaseCorruptedError
 from chroma_nb.records import Vectors
@@ -223,18 +225,22 @@ def _advanced(view: View, connection: sqlite3.Connection, entry: Entry) -> View 
 def _loaded(connection: sqlite3.Connection, entry: Entry) -> View:
     view = empty()
     base = span(entry.number)[0]
-    cursor = connection.execute(f"SELECT key, {_SEEN} FROM record WHERE key BETWEEN ? AND ? ORDER BY key", span(entry.number))
-    while found := cursor.fetchmany(_BATCH):
-        rows, labels, ids, metadatas = _checked(entry, found, base)
-        view = _written(view, 0, rows, labels, view.ids.extended(ids), view.columns.extended(metadatas))
+    with scanning(connection):
+        cursor = connection.execute(f"SELECT key, {_SEEN} FROM record WHERE key BETWEEN ? AND ? ORDER BY key", span(entry.number))
+        ordered = ascending(cursor)
+        while found := list(islice(ordered, _BATCH)):
+            rows, labels, ids, metadatas = _checked(entry, found, base)
+            view = _written(view, 0, rows, labels, view.ids.extended(ids), view.columns.extended(metadatas))
     return _stamped(view, entry.seq)
 
 
 def _journal(connection: sqlite3.Connection, entry: Entry, after: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the rows written since (and still there), and those that are gone."""
-    lines = connection.execute(
-        "SELECT written, removed FROM change WHERE key BETWEEN ? AND ?", span(entry.number, after + 1, entry.seq)
-    ).fetchall()
+    with scanning(connection):
+        found = connection.execute(
+            "SELECT key, written, removed FROM change WHERE key BETWEEN ? AND ? ORDER BY key", span(entry.number, after + 1, entry.seq)
+        )
+        lines = [line[1:] for line in ascending(found)]
     if len(lines) != entry.seq - after:
         raise reading.damaged(entry, "lines of its journal are missing")
     written, gone = (np.unique(np.concatenate([np.frombuffer(blob, dtype="<i8") for blob in blobs])) for blobs in zip(*lines, strict=True))

@@ -73,6 +73,11 @@ class Ground:
         return self.store / "caches"
 
     @property
+    def size(self) -> int:
+        """Bytes that the store takes on the disk; holes in files take none."""
+        return sum(path.lstat().st_blocks * 512 for path in self.store.rglob("*") if not path.is_symlink())
+
+    @property
     def outside(self) -> Path:
         """A folder that is somebody else's."""
         return self.root / "outside"

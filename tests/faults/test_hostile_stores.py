@@ -8,6 +8,7 @@ behind, or raise an error that is not ours, and where only caches or files besid
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 
 from tests.faults import hostile_opener, hostile_run, hostile_stores
 
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the process and its memory are looked at through /proc")
 FEW, MANY = 300, 20_000
 MISBEHAVIOURS = {
     "delete": "outside/precious.txt is gone",

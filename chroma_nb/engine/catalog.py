@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import uuid
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -200,6 +201,9 @@ def fork(connection: sqlite3.Connection, entry: Entry, name: str) -> Entry:
     shift = span(made.number)[0] - span(entry.number)[0]
     keys = span(entry.number)
     with scanning(connection):
+        for table in ("record", "chunk", "vectors"):  # SQLite writes all it copies into a temporary table first
+            rows = connection.execute(f"SELECT key FROM {table} WHERE key BETWEEN ? AND ? ORDER BY key", keys)
+            deque(ascending(rows), maxlen=0)
         connection.execute(
             """INSERT INTO record SELECT key + ?, ?, id, label, metadata, uri, document, crc, document_crc
                FROM record WHERE key BETWEEN ? AND ?""",

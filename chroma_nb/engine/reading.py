@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from chroma_nb.engine import vectors
 from chroma_nb.engine.catalog import Entry
 from chroma_nb.engine.encoding import are_sound, are_sound_documents, decode_metadatas, is_sound, is_sound_document
-from chroma_nb.engine.scanning import ascending, scanning
+from chroma_nb.engine.scanning import ascending, scanning, taken
 from chroma_nb.engine.schema import span
 from chroma_nb.errors import DatabaseCorruptedError
 from chroma_nb.results import GetResult, Include
 
 _PARAMETERS = 500
+_TEXTS = frozenset(("id", "metadata", "uri", "document"))
 _DENSE = 0.9
 """Share of all rows from which reading the whole range is quicker than looking rows up."""
 
@@ -92,15 +93,17 @@ def _parts(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
 def select(connection: sqlite3.Connection, entry: Entry, columns: str, rows: Rows) -> list[tuple[Any, ...]]:
     """Return (key, *columns) of `rows`, which are ascending; `columns` is ours, never a caller's."""
     keys = (rows + span(entry.number)[0]).tolist()
+    texts = [i for i, column in enumerate(columns.split(", "), 1) if column in _TEXTS]
     if len(keys) > max(_DENSE * entry.info.count, _PARAMETERS):
         wanted = set(keys)
         with scanning(connection):
             cursor = connection.execute(f"SELECT key, {columns} FROM record WHERE key BETWEEN ? AND ? ORDER BY key", (keys[0], keys[-1]))
-            return [row for row in ascending(cursor) if row[0] in wanted]
+            return taken(connection, (row for row in ascending(cursor) if row[0] in wanted), texts)
     found: list[tuple[Any, ...]] = []
     for part in _parts(keys):
         marks = ",".join("?" * len(part))
-        found += connection.execute(f"SELECT key, {columns} FROM record WHERE key IN ({marks}) ORDER BY key", part)
+        cursor = connection.execute(f"SELECT key, {columns} FROM record WHERE key IN ({marks}) ORDER BY key", part)
+        found += taken(connection, cursor, texts)
     return found
 
 

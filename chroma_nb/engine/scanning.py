@@ -1,23 +1,28 @@
-"""Statements that go through a table, in files that anybody may have made.
+"""Going through a table, in files that anybody may have made.
 
-A table is a tree of pages. In a prepared file many branches can lead to the same page, so that half a megabyte has more rows than
-anybody can wait for, and SQLite does not notice. No such file is honest about how much a scan of it takes: so that is bounded
-by its size. Looking up one key needs none of this. Called by whoever goes through a table.
+A table is a tree of pages, and a long value a chain of them. In a prepared file many branches can lead to the same page, and many rows
+to the same chain, so that half a megabyte has more rows than anybody can wait for, or more bytes than any memory; SQLite does not
+notice. No number in such a file says what a scan of it takes, so that is bounded by the file's size. Looking up one key needs
+none of this. Called by whoever goes through a table, or takes many rows.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from types import TracebackType
 from typing import Any, Final
 
 from chroma_nb import stopping
+from chroma_nb.engine import schema
 from chroma_nb.errors import DatabaseCorruptedError
 
 STEPS: Final = 20_000
 """Of SQLite's machine, between two looks at whether to go on: some milliseconds."""
 _LEAST: Final = 50
+_PART: Final = 64
+_SMALL: Final = 1 << 20
 _LARGEST_PAGE: Final = 65_536
 """A row takes some ten steps, or a hundred in a sort, and several tens of bytes: fewer steps than bytes, had pages this size."""
 
@@ -64,3 +69,28 @@ def ascending(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
             raise DatabaseCorruptedError("a table has a row twice; restore it from a backup")
         last = row[0]
         yield row
+
+
+def taken(connection: sqlite3.Connection, rows: Iterable[tuple[Any, ...]], texts: Sequence[int]) -> list[tuple[Any, ...]]:
+    """Return `rows` as a list, unless their values at `texts` (texts, bytes or None) have more bytes together than the file.
+
+    Raises
+    ------
+    DatabaseCorruptedError
+        They have, or are no texts.
+    """
+    remaining = iter(rows)
+    found: list[tuple[Any, ...]] = []
+    size, most = 0, _SMALL
+    while part := list(islice(remaining, _PART)):
+        columns = list(zip(*part, strict=True))
+        try:
+            size += sum(sum(map(len, filter(None, columns[i]))) for i in texts)
+        except TypeError as error:
+            raise DatabaseCorruptedError("a text is of another kind; restore the records file from a backup") from error
+        if size > most:
+            most = max(most, schema.size(connection))
+        if size > most:
+            raise DatabaseCorruptedError("values have more bytes than the file can hold; restore it from a backup")
+        found += part
+    return found

@@ -30,7 +30,7 @@ from chroma_nb.engine.encoding import decode_metadatas, is_sound
 from chroma_nb.engine.exact import squares_of
 from chroma_nb.engine.ids import Ids
 from chroma_nb.engine.inverse import Inverse
-from chroma_nb.engine.scanning import ascending, scanning
+from chroma_nb.engine.scanning import ascending, scanning, taken
 from chroma_nb.engine.schema import span
 from chroma_nb.errors import DatabaseCorruptedError
 from chroma_nb.records import Vectors
@@ -41,6 +41,7 @@ Positions = NDArray[np.int64]
 Seen: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64], Sequence[str], Sequence[Mapping[str, Value] | None]]
 """Rows, labels, ids and metadata of records."""
 _SEEN = "id, label, metadata, uri, crc"
+_SEEN_TEXTS = (1, 3, 4)
 _BATCH = 50_000
 _LEAST_DEAD = 1000
 
@@ -228,7 +229,7 @@ def _loaded(connection: sqlite3.Connection, entry: Entry) -> View:
     with scanning(connection):
         cursor = connection.execute(f"SELECT key, {_SEEN} FROM record WHERE key BETWEEN ? AND ? ORDER BY key", span(entry.number))
         ordered = ascending(cursor)
-        while found := list(islice(ordered, _BATCH)):
+        while found := taken(connection, islice(ordered, _BATCH), _SEEN_TEXTS):
             rows, labels, ids, metadatas = _checked(entry, found, base)
             view = _written(view, 0, rows, labels, view.ids.extended(ids), view.columns.extended(metadatas))
     return _stamped(view, entry.seq)
@@ -240,7 +241,7 @@ def _journal(connection: sqlite3.Connection, entry: Entry, after: int) -> tuple[
         found = connection.execute(
             "SELECT key, written, removed FROM change WHERE key BETWEEN ? AND ? ORDER BY key", span(entry.number, after + 1, entry.seq)
         )
-        lines = [line[1:] for line in ascending(found)]
+        lines = [line[1:] for line in taken(connection, ascending(found), (1, 2))]
     if len(lines) != entry.seq - after:
         raise reading.damaged(entry, "lines of its journal are missing")
     written, gone = (np.unique(np.concatenate([np.frombuffer(blob, dtype="<i8") for blob in blobs])) for blobs in zip(*lines, strict=True))

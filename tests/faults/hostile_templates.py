@@ -68,7 +68,7 @@ def _wear(collection: Collection, count: int) -> None:
 
 def make(folder: Path, name: str) -> None:
     """Make one store."""
-    sizes = {"few": (8, 5), "saved": (150, 60), "indexed": (240, 60), "first_format": (60, 8), "large": (2200, 100)}[name]
+    sizes = {"few": (8, 5), "saved": (80, 40), "indexed": (130, 45), "first_format": (40, 8), "large": (2200, 45)}[name]
     with PersistentClient(folder) as client:
         collections = [
             client.create_collection(each, {"hnsw:space": space, "hnsw:num_threads": 1}, embedding_function=None)

@@ -17,7 +17,7 @@ export PIP_CONSTRAINT := $(CONSTRAINTS)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-clients test-long check bench binder clean system-packages
+.PHONY: help demo test test-clients test-faults check bench binder clean system-packages
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -36,8 +36,8 @@ test-clients: system-packages $(READY) $(CHROMA_READY)  ## all generations of Ch
 	@CHROMA_NB_CLIENTS=all $(BIN)/python -m pytest tests/clients
 	@CHROMA_PYTHON="$(CURDIR)/$(CHROMA)/bin/python" $(BIN)/python -m pytest tests/contract tests/chromadb --backends=chroma
 
-test-long: $(READY)  ## kills, interrupts and failures many times over, before a release
-	@$(BIN)/python -m pytest -m long tests/faults
+test-faults: $(READY)  ## kills, interrupts, failures and hostile input many times over, before a release (an hour or two)
+	@$(BIN)/python -m pytest -m long tests
 
 check: $(READY) lint  ## linter, formatting, types and the layer rules, without the other tests
 	@$(BIN)/python -m pytest --quiet tests/test_layers.py tests/test_imports.py

@@ -19,7 +19,7 @@ from chroma_nb.http.listening import UnixSocket, listening_unix
 from chroma_nb.http.server import Server
 from chroma_nb.jupyter import files
 from chroma_nb.jupyter.home import Home, home_of, this_kernel
-from chroma_nb.jupyter.record import SOCKET_FOLDER, Record, sweep
+from chroma_nb.jupyter.record import SOCKET_FOLDER, Record
 
 _LOG = logging.getLogger("chroma_nb.http")
 _LOOPBACK = {"127.0.0.1": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::1": "::1", "::": "::1"}  # noqa: S104 - compared, not bound
@@ -82,7 +82,6 @@ def find_way() -> Way:
         advice = f"Jupyter cannot forward to it: {home.runtime / files.FOLDER}: {error.strerror or error}"
         _LOG.warning(advice)
         return Way(advice=advice)
-    sweep(home)
     return Way(home)
 
 
@@ -129,7 +128,9 @@ def _record(home: Home, server: Server, place: str, *, read_only: bool) -> Recor
     host = None if server.host is None else _LOOPBACK[server.host]
     # A server that lets everyone in gets a secret all the same: the form of the record asks for one.
     secret = server.secret or new_token()
-    return Record(home.kernel.id, server.socket_path, host, server.port, secret, place, read_only)
+    # The extension follows no link.
+    socket = None if server.socket_path is None else os.path.realpath(server.socket_path)
+    return Record(home.kernel.id, socket, host, server.port, secret, place, read_only)
 
 
 def _take_place(entry: _Announced) -> None:

@@ -163,11 +163,17 @@ def create(connection: sqlite3.Connection, database: int, name: str, metadata: M
     """
     _require_free(connection, database, name)
     identifier = str(uuid.uuid4())
-    connection.execute(
+    _insert(
+        connection,
         "INSERT INTO collection (id, database, name, metadata, configuration) VALUES (?, ?, ?, ?, ?)",
         (identifier, database, name, encode_metadata(metadata), _written(configuration)),
     )
     return by_id(connection, identifier)
+
+
+def _insert(connection: sqlite3.Connection, statement: str, values: tuple[Any, ...]) -> None:
+    with scanning(connection):  # for a new number SQLite goes through the table of those it gave away
+        connection.execute(statement, values)
 
 
 def _written(configuration: Configuration) -> bytes:
@@ -263,7 +269,7 @@ def create_tenant(connection: sqlite3.Connection, name: str) -> None:
     """Make a tenant."""
     if connection.execute("SELECT 1 FROM tenant WHERE name = ?", (name,)).fetchone():
         raise UniqueConstraintError(f"Tenant [{name}] already exists")
-    connection.execute("INSERT INTO tenant (name) VALUES (?)", (name,))
+    _insert(connection, "INSERT INTO tenant (name) VALUES (?)", (name,))
 
 
 def tenants(connection: sqlite3.Connection) -> list[str]:
@@ -290,7 +296,7 @@ def create_database(connection: sqlite3.Connection, tenant: str, name: str) -> N
     number = tenant_number(connection, tenant)
     if connection.execute("SELECT 1 FROM database WHERE tenant = ? AND name = ?", (number, name)).fetchone():
         raise UniqueConstraintError(f"Database [{name}] already exists in tenant {tenant!r}")
-    connection.execute("INSERT INTO database (id, tenant, name) VALUES (?, ?, ?)", (str(uuid.uuid4()), number, name))
+    _insert(connection, "INSERT INTO database (id, tenant, name) VALUES (?, ?, ?)", (str(uuid.uuid4()), number, name))
 
 
 def databases(connection: sqlite3.Connection, tenant: str, limit: int | None, offset: int) -> list[DatabaseInfo]:

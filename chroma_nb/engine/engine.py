@@ -195,9 +195,10 @@ class Engine:
             for number in catalog.numbers(connection):
                 catalog.delete(connection, number)
             # With a condition, because without one SQLite frees a table's pages by itself, and looks at nothing meanwhile.
-            connection.execute("DELETE FROM database WHERE true")
-            connection.execute("DELETE FROM tenant WHERE true")
-            schema.add_defaults(connection)
+            with scanning(connection):
+                connection.execute("DELETE FROM database WHERE true")
+                connection.execute("DELETE FROM tenant WHERE true")
+                schema.add_defaults(connection)
         self._memory.renew()
 
     def _create_tenant(self, op: ops.CreateTenant) -> None:

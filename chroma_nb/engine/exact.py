@@ -12,13 +12,15 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from chroma_nb import spaces
+from chroma_nb import spaces, stopping
 from chroma_nb.records import Vectors
 from chroma_nb.spaces import Space
 
 Positions = NDArray[np.int64]
 _GATHER = 4096
 _BLOCK = 4 << 20
+_PRODUCTS = 1 << 24
+"""Products of queries with vectors that are held at one time: however many queries a call has, its memory is bounded."""
 _OVERFLOW = 1e30
 _TINY = 1e-60
 _DENORMAL = 1e-36
@@ -55,6 +57,23 @@ def nearest(
         candidates = np.arange(len(matrix))
     if len(candidates) <= k or not _fits_float32(queries, squares[candidates]):
         return [ranked(space, query, matrix, candidates, order, k) for query in queries]
+    found = []
+    step = max(1, _PRODUCTS // len(matrix))
+    for start in range(0, len(queries), step):
+        stopping.check()
+        found += _nearest(space, queries[start : start + step], matrix, squares, candidates, order, k)
+    return found
+
+
+def _nearest(
+    space: Space,
+    queries: Vectors,
+    matrix: Vectors,
+    squares: NDArray[np.float64],
+    candidates: Positions,
+    order: NDArray[np.int64],
+    k: int,
+) -> list[tuple[Positions, NDArray[np.float64]]]:
     lengths = squares[candidates]
     rough = _rough(space, queries, matrix, lengths, candidates)
     margins = _scales(space, queries, float(lengths.max())) * ((queries.shape[1] + 8) * _EPSILON) + (

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from chroma_nb import stopping
 from chroma_nb.engine import documents, exact, plan, reading
 from chroma_nb.engine.catalog import Entry
 from chroma_nb.engine.graph import Graph
@@ -19,6 +20,8 @@ from chroma_nb.ops import Query
 from chroma_nb.records import Vectors
 from chroma_nb.results import Plan
 
+_STEP = 256
+"""Queries that the graph answers between two looks at whether to go on."""
 Hits = list[tuple[Positions, NDArray[np.float64]]]
 
 
@@ -95,10 +98,13 @@ class Search:
         matrix, squares = self.view.matrix.of(self.connection, self.entry, self.view)
         if self.plan.method == "exact" or self.graph is None:
             return self._exactly(matrix, squares, self.query.vectors)
-        proposed = self.graph.search(self.query.vectors, self.plan.fetch, self.plan.ef)
-        if proposed is None:
-            return self._exactly(matrix, squares, self.query.vectors)
-        return self._through_graph(matrix, squares, proposed)
+        hits: Hits = []
+        for start in range(0, len(self.query.vectors), _STEP):
+            stopping.check()
+            queries = self.query.vectors[start : start + _STEP]
+            proposed = self.graph.search(queries, self.plan.fetch, self.plan.ef)
+            hits += self._exactly(matrix, squares, queries) if proposed is None else self._through_graph(matrix, squares, queries, proposed)
+        return hits
 
     def _exactly(self, matrix: Vectors, squares: NDArray[np.float64], queries: Vectors) -> Hits:
         mask = self.mask
@@ -109,29 +115,29 @@ class Search:
             self.entry.info.configuration.space, queries, matrix, squares, candidates, self.view.rows, self.query.n_results
         )
 
-    def _through_graph(self, matrix: Vectors, squares: NDArray[np.float64], proposed: NDArray[np.int64]) -> Hits:
+    def _through_graph(self, matrix: Vectors, squares: NDArray[np.float64], queries: Vectors, proposed: NDArray[np.int64]) -> Hits:
         space, k = self.entry.info.configuration.space, self.query.n_results
-        beside = self._beside(matrix, squares)
+        beside = self._beside(matrix, squares, queries)
         wanted = min(k, self.plan.candidates)
         hits: Hits = []
-        for i, query in enumerate(self.query.vectors):
+        for i, query in enumerate(queries):
             positions = self.view.positions_of_labels(proposed[i])
             positions = positions[positions >= 0]
             if self.mask is not None:
                 positions = positions[self.mask[positions]]
             positions = np.unique(np.concatenate([positions, beside[i]]))
             if len(positions) < wanted:
-                hits += self._exactly(matrix, squares, self.query.vectors[i : i + 1])
+                hits += self._exactly(matrix, squares, queries[i : i + 1])
             else:
                 hits.append(exact.ranked(space, query, matrix, positions, self.view.rows, k))
         return hits
 
-    def _beside(self, matrix: Vectors, squares: NDArray[np.float64]) -> list[Positions]:
+    def _beside(self, matrix: Vectors, squares: NDArray[np.float64], queries: Vectors) -> list[Positions]:
         """Return, per query, the nearest of the candidates that are not in the graph."""
         assert self.graph is not None  # noqa: S101
         pending = outside(self.view, self.graph)[0]
         if self.mask is not None:
             pending = pending[self.mask[pending]]
         space = self.entry.info.configuration.space
-        found = exact.nearest(space, self.query.vectors, matrix, squares, pending, self.view.rows, self.query.n_results)
+        found = exact.nearest(space, queries, matrix, squares, pending, self.view.rows, self.query.n_results)
         return [positions for positions, _ in found]

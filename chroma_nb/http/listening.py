@@ -74,6 +74,10 @@ class UnixSocket:
     def close(self) -> None:
         """Listen no longer, and leave nothing in the file system; who is connected stays so."""
         self.socket.close()
+        self.remove()
+
+    def remove(self) -> None:
+        """Leave nothing in the file system, so that nobody new finds it."""
         with contextlib.suppress(OSError):
             self.path.unlink()
         with contextlib.suppress(OSError):

@@ -252,7 +252,7 @@ class Server:
         if not self._thread.is_alive():  # as long as it lives, it closes its socket itself
             self._socket.close()
         if self._unix is not None:
-            self._unix.close()
+            self._unix.remove()
         released, self.released = self.released, None
         if released is not None:
             released()

@@ -25,6 +25,8 @@ _CAREFUL = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # a link
 def read(path: Path) -> dict[str, Any] | None:
     """Return the JSON object in a file; None when there is none, or when another user could have written it."""
     try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            return None  # merely to open a pipe or a device can have effects
         descriptor = os.open(path, os.O_RDONLY | _CAREFUL)
     except OSError:
         return None
@@ -36,7 +38,7 @@ def read(path: Path) -> dict[str, Any] | None:
     if len(content) > _LARGEST:
         return None
     try:
-        found = json.loads(content)
+        found = json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
@@ -75,7 +77,12 @@ def private_folder(runtime: Path) -> Path:
     if not stat.S_ISDIR(state.st_mode) or not _is_mine(state):
         raise PermissionError(f"{folder} is not a folder of this user")
     if not _is_private(state):
-        folder.chmod(0o700)
+        # By its descriptor: a link may have taken its place since.
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            os.fchmod(descriptor, 0o700)
+        finally:
+            os.close(descriptor)
     return folder
 
 
@@ -92,6 +99,17 @@ def is_alive(pid: object) -> bool:
     except (OSError, OverflowError):
         return False
     return True
+
+
+def born(pid: int) -> int | None:
+    """Return when a process began, in ticks since the machine did; None where nobody tells.
+
+    With its number it names a process for good: numbers are given away again, in a container the same ones at each start.
+    """
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return None
 
 
 def _is_mine(state: os.stat_result) -> bool:

@@ -119,8 +119,11 @@ def home_of(kernel: Kernel) -> Home | None:
 def _announced(runtime: Path, pid: int) -> str | None:
     """Return where a Jupyter server with our extension says it can be reached; None when there is none of that number here."""
     said = files.read(runtime / files.FOLDER / f"server-{pid}.json") or {}
-    # Machines may share a runtime directory; the number means another process on each of them.
+    # Machines may share a runtime directory; the number means another process on each of them, and at another time.
     if said.get("schema") != SCHEMA or said.get("pid") != pid or said.get("machine", platform.node()) != platform.node():
+        return None
+    began = files.born(pid)
+    if began is not None and said.get("born") not in (None, began):
         return None
     return address(said.get("url"))
 

@@ -1,7 +1,8 @@
 """A kernel's record: the file that tells the Jupyter server where in the kernel a server listens.
 
 The server extension reads it, checks it and connects; the two share no code, only this file's form. There is one record per
-kernel. Called by `chroma_nb.publishing`.
+kernel. Records that kernels leave behind are the extension's to remove, which knows whether somebody may still ask for them. Called by
+`chroma_nb.publishing`.
 """
 
 from __future__ import annotations
@@ -12,8 +13,6 @@ import platform
 import secrets
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
-from pathlib import Path
-from typing import Any
 
 from chroma_nb._version import __version__
 from chroma_nb.jupyter import files
@@ -55,6 +54,7 @@ class Record:
     place: str
     read_only: bool
     pid: int = field(default_factory=os.getpid)
+    born: int | None = field(default_factory=lambda: files.born(os.getpid()))
     nonce: str = field(default_factory=lambda: secrets.token_hex(16))
     started: str = field(default_factory=_now)
     version: str = __version__
@@ -78,27 +78,6 @@ class Record:
         if (files.read(path) or {}).get("nonce") == self.nonce:
             with contextlib.suppress(OSError):
                 path.unlink()
-
-
-def sweep(home: Home) -> None:
-    """Remove the records of kernels that ended without doing so, and the sockets they left."""
-    for path in (home.runtime / files.FOLDER).glob("kernel-*.json"):
-        said = files.read(path)
-        if said is None or said.get("machine") != platform.node() or files.is_alive(said.get("pid")):
-            continue
-        with contextlib.suppress(OSError):
-            path.unlink()
-        _remove_socket(said.get("socket"))
-
-
-def _remove_socket(said: Any) -> None:
-    if not isinstance(said, str):
-        return
-    socket = Path(said)
-    if socket.parent.name.startswith(SOCKET_FOLDER) and socket.is_socket():
-        with contextlib.suppress(OSError):
-            socket.unlink()
-            socket.parent.rmdir()
 
 
 def _name(kernel_id: str) -> str:

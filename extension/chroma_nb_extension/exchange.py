@@ -9,27 +9,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import socket
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Any, Final
 
-from tornado.httputil import HTTPHeaders, HTTPInputError
 from tornado.iostream import IOStream, StreamClosedError, UnsatisfiableReadError
+
+from chroma_nb_extension.replies import LARGEST_HEAD, BrokenError, Head, Headers, check_trailer, head_of
 
 _AHEAD = 4
 _REPLAYED: Final = 1 << 18
 _PIECE = 1 << 16
-_HEAD = 1 << 16
-_STATUS = re.compile(r"HTTP/1\.1 ([2-5][0-9]{2})(?: ([^\r\n]*))?")
-_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[^\r\n]*)?\r\n")
-_LENGTH = re.compile(r"[0-9]{1,18}")
+_LINE = 1 << 10
+_MOST_TRAILERS = 32
+_AT_A_STRETCH = 32
+"""Reads that found something waiting, after which others have a turn."""
+_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[\t -~\x80-\xff]*)?\r\n")
 _BREAKS = re.compile(r"[\r\n\0]")
-
-T = TypeVar("T")
-
-
-class BrokenError(Exception):
-    """The connection broke, or what came over it was no HTTP."""
 
 
 class SilentError(Exception):
@@ -131,19 +128,20 @@ class Reply:
     """
 
     status: int
-    reason: str
-    headers: HTTPHeaders
+    headers: Headers
     pieces: AsyncIterator[bytes]
 
 
 class Stream(IOStream):
-    """A stream to a kernel that can still be read when the kernel takes nothing more.
+    """A stream to a kernel that can still be read when the kernel takes nothing more, and that counts what comes.
 
     Tornado's own closes as soon as it cannot write, and what the kernel has said before it hung up is lost.
     """
 
     unheard = False
     """Whether something that was written did not arrive."""
+    arrived = 0
+    """Bytes that have come so far, read by somebody or not."""
 
     def write_to_fd(self, data: memoryview) -> int:
         """Write, or drop what the other side does not take; whoever reads learns how it ends."""
@@ -152,6 +150,23 @@ class Stream(IOStream):
         except (BrokenPipeError, ConnectionResetError):
             self.unheard = True
             return len(data)
+
+    def read_from_fd(self, buf: bytearray | memoryview) -> int | None:
+        """Read, and count."""
+        size = super().read_from_fd(buf)
+        self.arrived += size or 0
+        return size
+
+    @property
+    def waiting(self) -> bool:
+        """Whether more has come, or the end."""
+        try:
+            self.socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            pass
+        return True
 
 
 class Connection:
@@ -168,13 +183,22 @@ class Connection:
         # Whoever wants to be called is told at once, and so `closed` is true as soon as the kernel has closed an idle connection.
         stream.set_close_callback(lambda: None)
         self._timeout = timeout
-        self.reusable = True
-        """Whether the last exchange has ended, both ways, and another may follow."""
+        self._taken = 0
+        self._stretch = 0
+        self._ended = True
 
     @property
     def closed(self) -> bool:
         """Whether either side has closed it."""
         return self._stream.closed()
+
+    @property
+    def reusable(self) -> bool:
+        """Whether the last exchange has ended, both ways, and another may follow.
+
+        A kernel that has said more than it was asked for is not asked again: the rest would be taken for the next reply.
+        """
+        return self._ended and not self.closed and self._stream.arrived == self._taken and not self._stream.waiting
 
     def close(self) -> None:
         """Close it."""
@@ -188,54 +212,57 @@ class Connection:
         BrokenError, SilentError
             There is none.
         """
-        self.reusable = False
-        sent = ask.head(*headers)
+        pieces = _framed(ask)
+        # The head goes out with the first piece: a small request is one packet.
+        first = ask.head(*headers) + await anext(pieces, b"")
+        if not self.reusable:
+            raise BrokenError("the kernel closed the connection, or spoke before it was asked")
+        self._ended = False
         with _breaking():
             # Looked for from the beginning: a kernel may reply before it has taken the whole body, and close.
-            head = asyncio.ensure_future(self._stream.read_until(b"\r\n\r\n", _HEAD))
-            try:
-                whole = await self._send(ask, sent, head)
-            except StreamClosedError:
-                whole = False
-            status, reason, given = _parsed(await self._in_time(head))
-        keep = whole and not self._stream.unheard and "close" not in given.get("Connection", "").lower()
-        return Reply(status, reason, given, self._body(ask.method, status, given, keep=keep))
+            reply = asyncio.ensure_future(self._stream.read_until(b"\r\n\r\n", LARGEST_HEAD))
+            whole = await self._send(first, pieces, reply)
+            head = head_of(await self._read(reply), ask.method)
+        keep = whole and not self._stream.unheard and not head.closes
+        return Reply(head.status, head.headers, self._body(head, keep=keep))
 
-    async def _send(self, ask: Ask, head: bytes, reply: asyncio.Future[bytes]) -> bool:
+    async def _send(self, first: bytes, rest: AsyncIterator[bytes], reply: asyncio.Future[bytes]) -> bool:
         """Send a request unless the reply comes first; return whether all of it went out."""
-        waiting = head  # goes out with the first piece: a small request is one packet
-        if ask.body is not None:
-            async for piece in ask.body.pieces():
+        try:
+            gone = await self._gone(first, reply)
+            async for piece in rest:
                 # Whoever has replied already does not need the rest.
                 await asyncio.sleep(0)
-                if reply.done():
+                if reply.done() or not gone:
                     return False
-                framed = b"%x\r\n%s\r\n" % (len(piece), piece) if ask.length is None else piece
-                await self._in_time(self._stream.write(waiting + framed))
-                waiting = b""
-            if ask.length is None:
-                waiting += b"0\r\n\r\n"
-        if waiting:
-            await self._in_time(self._stream.write(waiting))
-        return True
+                gone = await self._gone(piece, reply)
+        except StreamClosedError:
+            return False
+        return gone
 
-    async def _body(self, method: str, status: int, headers: HTTPHeaders, *, keep: bool) -> AsyncIterator[bytes]:
-        if method == "HEAD" or status in (204, 304):
-            pieces = self._exactly(0)
-        elif "Transfer-Encoding" in headers:
-            pieces = self._chunks()
-        elif "Content-Length" in headers:
-            pieces = self._exactly(_length(headers["Content-Length"]))
-        else:
-            keep, pieces = False, self._until_closed()
+    async def _gone(self, piece: bytes, reply: asyncio.Future[bytes]) -> bool:
+        """Send a piece; return whether it went out before the reply came."""
+        written = self._stream.write(piece)
+        waited: set[asyncio.Future[Any]] = {written, reply}
+        if not written.done():
+            await asyncio.wait(waited, timeout=self._timeout, return_when=asyncio.FIRST_COMPLETED)
+        if written.done():
+            written.result()
+        elif not reply.done():
+            self.close()
+            raise SilentError
+        return written.done()
+
+    async def _body(self, head: Head, *, keep: bool) -> AsyncIterator[bytes]:
+        pieces = self._chunks() if head.chunked else self._until_closed() if head.length is None else self._exactly(head.length)
         with _breaking():
             async for piece in pieces:
                 yield piece
-        self.reusable = keep
+        self._ended = keep
 
     async def _exactly(self, left: int) -> AsyncIterator[bytes]:
         while left:
-            piece = await self._in_time(self._stream.read_bytes(min(left, _PIECE), partial=True))
+            piece = await self._read(self._stream.read_bytes(min(left, _PIECE), partial=True))
             left -= len(piece)
             yield piece
 
@@ -251,27 +278,49 @@ class Connection:
                 yield piece
             if await self._line() != b"\r\n":
                 raise BrokenError("a chunk of another size than it said")
-        while await self._line() != b"\r\n":
-            pass
+        for _ in range(_MOST_TRAILERS):
+            line = await self._line()
+            if line == b"\r\n":
+                return
+            check_trailer(line.removesuffix(b"\r\n"))
+        raise BrokenError("a reply whose trailers do not end")
 
     async def _until_closed(self) -> AsyncIterator[bytes]:
         try:
             while True:
-                yield await self._in_time(self._stream.read_bytes(_PIECE, partial=True))
-        except StreamClosedError:
-            return
+                yield await self._read(self._stream.read_bytes(_PIECE, partial=True))
+        except StreamClosedError as closed:
+            if closed.real_error is not None:
+                raise  # a connection that broke is no end
 
     async def _line(self) -> bytes:
-        return await self._in_time(self._stream.read_until(b"\r\n", _HEAD))
+        return await self._read(self._stream.read_until(b"\r\n", _LINE))
 
-    async def _in_time(self, awaited: Awaitable[T]) -> T:
+    async def _read(self, awaited: Awaitable[bytes]) -> bytes:
         future = asyncio.ensure_future(awaited)
-        if not future.done():
+        if future.done():
+            # A kernel that is always ahead of its reader would keep the loop from everything else.
+            self._stretch += 1
+            if self._stretch % _AT_A_STRETCH == 0:
+                await asyncio.sleep(0)
+        else:
             await asyncio.wait({future}, timeout=self._timeout)
         if not future.done():
             self.close()
             raise SilentError
+        self._taken += len(future.result())
         return future.result()
+
+
+async def _framed(ask: Ask) -> AsyncIterator[bytes]:
+    """Iterate over a request's body as it goes over the connection."""
+    if ask.body is None:
+        return
+    async for piece in ask.body.pieces():
+        if piece:  # an empty chunk would be the end
+            yield b"%x\r\n%s\r\n" % (len(piece), piece) if ask.length is None else piece
+    if ask.length is None:
+        yield b"0\r\n\r\n"
 
 
 @contextlib.contextmanager
@@ -280,23 +329,3 @@ def _breaking() -> Iterator[None]:
         yield
     except (StreamClosedError, UnsatisfiableReadError) as error:
         raise BrokenError(str(error)) from error
-
-
-def _length(given: str) -> int:
-    if not _LENGTH.fullmatch(given):
-        raise BrokenError("a length that is none")
-    return int(given)
-
-
-def _parsed(head: bytes) -> tuple[int, str, HTTPHeaders]:
-    first, _, rest = head.decode("latin-1").partition("\r\n")
-    status = _STATUS.fullmatch(first)
-    if status is None:
-        raise BrokenError("no reply of HTTP/1.1")
-    try:
-        headers = HTTPHeaders.parse(rest)
-    except (HTTPInputError, ValueError) as error:
-        raise BrokenError(str(error)) from error
-    if "Transfer-Encoding" in headers and "Content-Length" in headers:
-        raise BrokenError("a reply that says twice how long it is")
-    return int(status[1]), status[2] or "", headers

@@ -97,7 +97,7 @@ class Servers(Door):
     async def get(self) -> None:
         """Write the list."""
         await self.permit("read")
-        found = await self.extension.kernels.all()
+        found = await self.extension.kernels.listed()
         self.finish(json.dumps([described(each, self.base_url) for each in found]))
 
     @web.authenticated

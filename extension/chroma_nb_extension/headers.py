@@ -2,11 +2,12 @@
 
 Lists of what may pass, not of what may not: a Jupyter server stands behind Hubs, proxies and sign-on portals that put cookies and
 credentials into headers no list knows. For the same reason a kernel's reply cannot set cookies, loosen Jupyter's
-Content-Security-Policy or open it to other origins.
+Content-Security-Policy, open it to other origins, or be kept by a browser: one kernel's reply would be shown for the next one's.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -18,17 +19,17 @@ _IN: Final = frozenset({"accept", "accept-encoding", "accept-language", "content
 _OUT: Final = frozenset(
     {
         "allow",
-        "cache-control",
         "content-encoding",
         "content-language",
         "content-length",
         "content-type",
-        "etag",
-        "last-modified",
         "retry-after",
         "vary",
     }
 )
+
+_KINDS = re.compile(r"(?:application/json|text/plain|text/html)(?:; *charset=utf-8)?", re.IGNORECASE)
+"""What a browser may take a reply for; anything else is bytes to it, and no script, style or plug-in's."""
 
 Pairs = Iterable[tuple[str, str]]
 
@@ -45,8 +46,18 @@ def forwarded(given: Pairs) -> list[tuple[str, str]]:
 
 
 def returned(given: Pairs) -> list[tuple[str, str]]:
-    """Return the headers of a kernel's reply that the client gets to see."""
-    return list(_passing(given, _OUT))
+    """Return the headers of a kernel's reply that the client gets to see.
+
+    Examples
+    --------
+    >>> returned([("set-cookie", "a=b"), ("content-type", "text/javascript"), ("vary", "accept")])
+    [('content-type', 'application/octet-stream'), ('vary', 'accept')]
+    """
+    return [(name, _kind(value) if name.lower() == "content-type" else value) for name, value in _passing(given, _OUT)]
+
+
+def _kind(value: str) -> str:
+    return value if _KINDS.fullmatch(value) else "application/octet-stream"
 
 
 def _passing(given: Pairs, allowed: frozenset[str]) -> Iterator[tuple[str, str]]:

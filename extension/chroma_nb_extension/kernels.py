@@ -67,10 +67,14 @@ class Kernels:
         """Return the ids of all kernels, serving or not."""
         return list(self._kernels.list_kernel_ids())
 
+    async def listed(self) -> list[Serving]:
+        """Return what `all` returns, having forgotten records that nobody will ask for any more."""
+        self._records.forget_dead(self.ids())
+        return await self.all()
+
     async def all(self) -> list[Serving]:
-        """Return the kernels that have a record, the newest server first; forget records that nobody will ask for any more."""
+        """Return the kernels that have a record, the newest server first."""
         ids = self.ids()
-        self._records.forget_dead(ids)
         sessions = {session["kernel"]["id"]: session for session in await self._open_sessions()}
         found = []
         for kernel_id in ids:

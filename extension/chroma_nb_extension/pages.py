@@ -30,8 +30,12 @@ from chroma_nb_extension.visible import visible
 _KERNEL = "Address of the kernel"
 _NOTEBOOK = "Address of the notebook, whichever kernel runs it"
 _MOST_COLUMNS = 12
+_MOST_KEYS = 100
 _SHORT = 160
+_NAMED = 1000
 _LONG = 20_000
+_LONG_IN_ALL = 500_000
+"""Characters of long values on one page: it is written at a stretch, and others wait."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,7 @@ class Overview(Page):
     async def get(self) -> None:
         """Show the kernels and their collections."""
         await self.permit("read")
-        found = await self.extension.kernels.all()
+        found = await self.extension.kernels.listed()
         cards = await asyncio.gather(*map(self._card, found))
         self.show("overview.html", cards=cards, link=self._link, making=making, most=MOST_COLLECTIONS)
 
@@ -164,6 +168,14 @@ class Table(Page):
             query = {**kept, **(asked if narrowed else {}), **({"page": page} if page else {})}
             return f"{self.home}/collection?{urlencode(query)}"
 
+        left = _LONG_IN_ALL
+
+        def cell(value: Any) -> dict[str, Any]:
+            nonlocal left
+            found = shown(value, max(left, _SHORT))
+            left -= len(found["whole"])
+            return found
+
         addresses = self.addresses(kernel_id, None)
         self.show(
             "collection.html",
@@ -173,11 +185,14 @@ class Table(Page):
             rows=rows,
             first=search.page * PAGE + 1,
             columns=rows.keys[:_MOST_COLUMNS],
-            others=rows.keys[_MOST_COLUMNS:],
+            others=rows.keys[_MOST_COLUMNS:_MOST_KEYS],
+            more=len(rows.keys[_MOST_COLUMNS:]),
             problem=problem,
             kept=kept,
             link=link,
-            shown=shown,
+            shown=cell,
+            name=lambda text: _cut(text, _NAMED),
+            facts=list(collection.metadata.items())[:_MOST_KEYS],
             addresses=addresses,
             snippets=list(snippets(addresses[_KERNEL], collection)),
         )
@@ -189,8 +204,8 @@ def making(record: Record) -> str:
     return f'collection = chroma_nb.{client}.create_collection("docs")'
 
 
-def shown(value: Any) -> dict[str, Any]:
-    """Return how a cell shows a value: its text, the rest of a long one, and its kind for the style.
+def shown(value: Any, long: int = _LONG) -> dict[str, Any]:
+    """Return how a cell shows a value: its text, the rest of a long one up to `long` characters, and its kind for the style.
 
     Examples
     --------
@@ -198,9 +213,19 @@ def shown(value: Any) -> dict[str, Any]:
     ('absent', '2.5', '["a"]')
     """
     kind = "absent" if value is None else "number" if isinstance(value, (int, float)) and not isinstance(value, bool) else "text"
-    text = value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)
-    whole = text[:_LONG] + ("…" if len(text) > _LONG else "")
-    return {"kind": kind, "text": text if len(text) <= _SHORT else text[:_SHORT] + "…", "whole": whole if len(text) > _SHORT else ""}
+    text = value if isinstance(value, str) else "" if value is None else _written(value)
+    return {"kind": kind, "text": _cut(text, _SHORT), "whole": _cut(text, min(long, _LONG)) if len(text) > _SHORT else ""}
+
+
+def _written(value: Any) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        return "…"  # nested more deeply than it can be written
+
+
+def _cut(text: str, size: int) -> str:
+    return text if len(text) <= size else text[:size] + "…"
 
 
 JINJA_OPTIONS = {"finalize": visible, "trim_blocks": True, "lstrip_blocks": True}

@@ -15,11 +15,12 @@ from tornado import iostream, web
 
 from chroma_nb_extension.actions import action_of
 from chroma_nb_extension.addresses import by_kernel, by_notebook, checked, default, target
-from chroma_nb_extension.exchange import Ask, Body, BrokenError, Reply, SilentError
+from chroma_nb_extension.exchange import Ask, Body, Reply, SilentError
 from chroma_nb_extension.handlers import Door
 from chroma_nb_extension.headers import forwarded, returned
 from chroma_nb_extension.records import Record
 from chroma_nb_extension.refusal import Refused
+from chroma_nb_extension.replies import BrokenError
 from chroma_nb_extension.upstream import refused
 
 if TYPE_CHECKING:
@@ -61,8 +62,11 @@ class Proxy(Door):
 
     @property
     def content_security_policy(self) -> str:
-        """Jupyter's policy for APIs, but that a kernel's page of documentation may have its style. No page of a kernel runs scripts."""
-        return f"{super().content_security_policy}; style-src 'unsafe-inline'; sandbox"
+        """A kernel's page of documentation may have its style, and no page of a kernel runs scripts or is of Jupyter's origin.
+
+        Whatever policy Jupyter is configured to send for its own pages.
+        """
+        return "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox"
 
     async def prepare(self) -> None:  # type: ignore[override]
         """Let the client in or not, and start to hand its request on.
@@ -144,14 +148,17 @@ class Proxy(Door):
             self._body.close()
 
     async def _return(self, record: Record, reply: Reply) -> None:
-        self.set_status(reply.status, reply.reason or "Unknown")
+        self.set_status(reply.status)
         self.clear_header("Content-Type")
-        for name, value in returned(reply.headers.get_all()):
+        self.set_header("Cache-Control", "no-store")
+        for name, value in returned(reply.headers):
             self.add_header(name, value)
         try:
             async for piece in reply.pieces:
                 self.write(piece)
-                await self.flush()
+                if not await self._taken():
+                    self.detach().close()
+                    return
         except iostream.StreamClosedError:
             return
         except (BrokenError, SilentError) as error:
@@ -163,6 +170,15 @@ class Proxy(Door):
         if not self._headers_written:
             await self.flush()
         self.finish()
+
+    async def _taken(self) -> bool:
+        """Send what is written; return whether the client has taken it. One that never reads would hold a connection for ever."""
+        sent = self.flush()
+        if not sent.done():
+            await asyncio.wait({sent}, timeout=self.extension.timeout)
+        if sent.done():
+            sent.result()
+        return sent.done()
 
     async def _replied(self) -> None:
         """Wait for the exchange, now that the whole request is here."""

@@ -9,6 +9,7 @@ or writes these files. Which kernels exist is not known here (`chroma_nb_extensi
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import platform
@@ -22,10 +23,14 @@ from typing import Any, Final
 
 from jupyter_server.utils import check_pid
 
+from chroma_nb_extension.listeners import born, is_listening, is_somebody_elses
+
 SCHEMA: Final = 1
 KERNEL_ID: Final = r"[0-9A-Za-z_]{1,40}(?:-[0-9A-Za-z_]{1,40}){4}"
 """What Jupyter takes for a kernel's id; it becomes part of a file name, so nothing else is tried."""
 _MOST = 1 << 16
+_LISTED, _SWEPT = 4096, 64
+"""Names that are looked at, and records that are read, when those of the dead are looked for."""
 _SOCKET_FOLDER = "cnb-"
 """How the folders begin that kernels make for their sockets."""
 _LOOPBACK: Final = ("127.0.0.1", "::1")
@@ -33,6 +38,11 @@ _FOREIGN = 0o077
 _NAME = re.compile(rf"kernel-{KERNEL_ID}\.json|server-[0-9]{{1,10}}\.json")
 _SECRET = re.compile(r"[!-~]{16,512}")
 _NONCE = re.compile(r"[0-9a-f]{8,128}")
+_STARTED = re.compile(r"[0-9T:.+Z-]{10,40}")
+_VERSION = re.compile(r"[0-9A-Za-z.+!_-]{1,64}")
+_LONGEST_PLACE = 4096
+_LONGEST_SOCKET = 103
+"""Bytes of a unix socket's path that every system takes."""
 
 
 class UnfitRecordError(Exception):
@@ -53,6 +63,8 @@ class Record:
         Another one each time a server starts.
     place
         Folder of the store, or ``":memory:"``.
+    born
+        When the process began (`chroma_nb_extension.listeners.born`), if the record says so.
     """
 
     kernel_id: str
@@ -66,11 +78,12 @@ class Record:
     place: str
     read_only: bool
     version: str
+    born: int | None = None
 
     @property
     def alive(self) -> bool:
         """Whether the process that wrote it is there."""
-        return bool(check_pid(self.pid))
+        return _is_alive(self.pid, self.born)
 
 
 class Records:
@@ -85,6 +98,8 @@ class Records:
     def __init__(self, runtime: Path) -> None:
         self.folder = runtime / "chroma_nb"
         self._own = self.folder / f"server-{os.getpid()}.json"
+        self._announced = False
+        self._met: dict[str, Record] = {}
 
     def of(self, kernel_id: str) -> Record | None:
         """Return a kernel's record; None when there is none.
@@ -95,16 +110,16 @@ class Records:
             There is one that must not be believed.
         """
         try:
-            content = self._content(kernel_id)
+            self._check_folder()
+            record = _parsed(_read(self.folder / f"kernel-{kernel_id}.json"))
+            if record.kernel_id != kernel_id:
+                raise UnfitRecordError("it is another kernel's")
+            if _is_alive(record.pid, None):
+                self._check_place(record)
         except FileNotFoundError:
             return None
         except OSError as error:
             raise UnfitRecordError(f"it cannot be read: {error.strerror}") from error
-        record = _parsed(content)
-        if record.kernel_id != kernel_id:
-            raise UnfitRecordError("it is another kernel's")
-        if record.socket is not None and record.alive:
-            _check_socket(record.socket)
         return record
 
     def forget_dead(self, known: Iterable[str]) -> None:
@@ -113,12 +128,15 @@ class Records:
         Those of the kernels in `known` stay, to tell what became of them.
         """
         kept = {f"kernel-{kernel_id}.json" for kernel_id in known}
-        with contextlib.suppress(OSError):
-            for path in self.folder.iterdir():
-                said = _said_by_the_dead(path) if _NAME.fullmatch(path.name) and path.name not in kept else None
+        with contextlib.suppress(OSError, UnfitRecordError):
+            self._check_folder()
+            with os.scandir(self.folder) as entries:
+                names = [entry.name for entry in itertools.islice(entries, _LISTED)]
+            for name in itertools.islice((name for name in names if _NAME.fullmatch(name) and name not in kept), _SWEPT):
+                said = _said_by_the_dead(self.folder / name)
                 if said is not None:
                     with contextlib.suppress(OSError):
-                        path.unlink()
+                        (self.folder / name).unlink()
                     _remove_socket(said.get("socket"))
 
     def announce(self, url: str, base_url: str, version: str) -> None:
@@ -130,10 +148,11 @@ class Records:
             The folder cannot be written.
         """
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.folder.chmod(0o700)
+        _close_to_others(self.folder)
         content = {
             "schema": SCHEMA,
             "pid": os.getpid(),
+            "born": born(os.getpid()),
             "url": url,
             "base_url": base_url,
             "version": version,
@@ -144,18 +163,33 @@ class Records:
         with open(handle, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor has no path
             json.dump(content, file)
         passing.replace(self._own)
+        self._announced = True
 
     def withdraw(self) -> None:
         """Take this server's record away."""
-        with contextlib.suppress(OSError):
-            self._own.unlink()
+        if self._announced:
+            with contextlib.suppress(OSError, UnfitRecordError):
+                self._check_folder()
+                self._own.unlink()
 
-    def _content(self, kernel_id: str) -> bytes:
+    def _check_folder(self) -> None:
         _check(os.lstat(self.folder), stat.S_ISDIR, "its folder")
-        return _read(self.folder / f"kernel-{kernel_id}.json")
+
+    def _check_place(self, record: Record) -> None:
+        """See that a record leads to its own process; thoroughly when it is met for the first time."""
+        if record.socket is not None:
+            _check_socket(record.socket)
+        if self._met.get(record.kernel_id) == record:
+            return
+        if record.socket is not None:
+            _check_way(record.socket)
+        if record.pid == os.getpid() or is_somebody_elses(record.pid, record.socket, record.port):
+            raise UnfitRecordError("another process listens at its address")
+        self._met[record.kernel_id] = record
 
 
 def _read(path: Path) -> bytes:
+    _check(os.lstat(path), stat.S_ISREG, "it")  # merely to open a pipe or a device can have effects
     handle = os.open(path, os.O_RDONLY | _FLAGS)
     with open(handle, "rb") as file:  # noqa: PTH123 - as above
         _check(os.fstat(handle), stat.S_ISREG, "it")
@@ -167,11 +201,22 @@ def _read(path: Path) -> bytes:
 
 def _said_by_the_dead(path: Path) -> dict[str, Any] | None:
     try:
-        said: dict[str, Any] = json.loads(_read(path))
+        said: dict[str, Any] = _loaded(_read(path))
         # Machines may share a runtime directory, and a process id means another process on each.
-        return said if said["machine"] == platform.node() and not check_pid(int(said["pid"])) else None
-    except (OSError, UnfitRecordError, ValueError, TypeError, KeyError, RecursionError):
+        began = said.get("born") if isinstance(said.get("born"), int) else None
+        return said if said["machine"] == platform.node() and not _is_alive(int(said["pid"]), began) else None
+    except (OSError, UnfitRecordError, ValueError, TypeError, KeyError, OverflowError):
         return None
+
+
+def _is_alive(pid: int, began: int | None) -> bool:
+    if os.name != "posix":
+        return bool(check_pid(pid))
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False  # none, or by now another user's
+    return began is None or born(pid) in (None, began)
 
 
 def _remove_socket(said: Any) -> None:
@@ -181,8 +226,22 @@ def _remove_socket(said: Any) -> None:
         return
     with contextlib.suppress(OSError, UnfitRecordError, ValueError):
         _check_socket(said)
-        path.unlink()
-        path.parent.rmdir()
+        _check_way(said)
+        if not is_listening(said):
+            path.unlink()
+            path.parent.rmdir()
+
+
+def _close_to_others(folder: Path) -> None:
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        if os.fstat(handle).st_uid != os.getuid():
+            raise PermissionError(f"{folder} belongs to another user")
+        os.fchmod(handle, 0o700)
+    finally:
+        os.close(handle)
 
 
 # Not through a link, and not waiting for a pipe's other end. Neither exists on Windows.
@@ -199,12 +258,14 @@ def _check(found: os.stat_result, is_kind: Callable[[int], bool], what: str) -> 
         raise UnfitRecordError(f"{what} belongs to another user")
     if found.st_mode & _FOREIGN:
         raise UnfitRecordError(f"{what} is open to other users")
+    if stat.S_ISREG(found.st_mode) and found.st_nlink != 1:
+        raise UnfitRecordError(f"{what} has a second name")
 
 
 def _check_socket(path: str) -> None:
     try:
         found = os.lstat(path)
-    except OSError:
+    except (OSError, ValueError):
         raise UnfitRecordError("its socket is not there") from None
     if not stat.S_ISSOCK(found.st_mode):
         raise UnfitRecordError("its socket is none")
@@ -212,11 +273,44 @@ def _check_socket(path: str) -> None:
         raise UnfitRecordError("its socket belongs to another user")
 
 
-def _parsed(content: bytes) -> Record:
+def _check_way(path: str) -> None:
+    """See that a socket is in a folder that only this user can enter, and that no link leads there."""
+    folder, name = os.path.split(path)
+    if os.path.join(os.path.realpath(folder), name) != path:  # noqa: PTH118 - as it is written: Path would take dots and slashes out
+        raise UnfitRecordError("its socket is behind a link")
+    _check(os.lstat(folder), stat.S_ISDIR, "the folder of its socket")
+
+
+def _loaded(content: bytes) -> Any:
+    """Return what JSON says that can be understood in one way only.
+
+    Raises
+    ------
+    UnfitRecordError
+        It is none.
+    """
     try:
-        given = json.loads(content)
+        return _JSON.decode(content.decode("utf-8"))
     except (ValueError, RecursionError):
         raise UnfitRecordError("it is not JSON") from None
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name twice")
+    return found
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(name)
+
+
+_JSON: Final = json.JSONDecoder(object_pairs_hook=_each_once, parse_constant=_no_number)
+
+
+def _parsed(content: bytes) -> Record:
+    given = _loaded(content)
     if not isinstance(given, dict) or given.get("schema") != SCHEMA:
         raise UnfitRecordError(f"its schema is not {SCHEMA}; kernel and server have versions of chroma_nb that are too far apart")
     host, port, socket = given.get("host"), given.get("port"), given.get("socket")
@@ -225,18 +319,33 @@ def _parsed(content: bytes) -> Record:
         and _is_number(given.get("pid"), 1, 2**31 - 1)
         and _is_text(given.get("nonce"), _NONCE)
         and _is_text(given.get("secret"), _SECRET)
-        and all(isinstance(given.get(name), str) for name in ("started", "place", "version"))
+        and _is_text(given.get("started"), _STARTED)
+        and _is_text(given.get("version"), _VERSION)
+        and isinstance(given.get("place"), str)
+        and len(given["place"]) <= _LONGEST_PLACE
         and isinstance(given.get("read_only"), bool)
+        and (given.get("born") is None or _is_number(given["born"], 0, 2**63))
     )
     if not fits:
         raise UnfitRecordError("a field is missing or of a wrong type")
+    if given.get("machine", platform.node()) != platform.node():
+        raise UnfitRecordError("it is another machine's")
     if socket is None:
         if host not in _LOOPBACK or not _is_number(port, 1, 65_535):
             raise UnfitRecordError("its address is not one of this machine's")
-    elif not isinstance(socket, str) or not Path(socket).is_absolute() or "\0" in socket or host is not None or port is not None:
+    elif not _is_socket(socket) or host is not None or port is not None:
         raise UnfitRecordError("its socket is not an absolute path, or not its only address")
     fields: dict[str, Any] = {name: given.get(name) for name in Record.__dataclass_fields__}
     return Record(**fields)
+
+
+def _is_socket(value: Any) -> bool:
+    if os.name != "posix" or not isinstance(value, str) or "\0" in value or not value.startswith("/"):
+        return False
+    try:
+        return len(os.fsencode(value)) <= _LONGEST_SOCKET
+    except UnicodeEncodeError:
+        return False
 
 
 def _is_number(value: Any, least: int, most: int) -> bool:

@@ -15,30 +15,35 @@ from typing import Any
 
 from tornado.iostream import StreamClosedError
 
-from chroma_nb_extension.exchange import Ask, BrokenError, Connection, Reply, SilentError, Stream
+from chroma_nb_extension.exchange import Ask, Connection, Reply, SilentError, Stream
 from chroma_nb_extension.headers import SECRET_HEADER
+from chroma_nb_extension.listeners import answers_for, is_somebody_elses
 from chroma_nb_extension.records import Record
 from chroma_nb_extension.refusal import Refused
+from chroma_nb_extension.replies import BrokenError
 
 _CONNECT = 10.0
 _AGAIN = 0.02
 _MOST_CONNECTIONS = 256
+"""To one kernel at a time."""
+_MOST_IN_ALL = 512
+"""To all kernels together. Each holds at most some 200 KiB that have not passed on yet."""
 _MOST_IDLE = 16
 _IDLE = 30.0
 """Seconds a connection is kept for the next request: less than the kernel's server waits, so that it seldom closes first."""
 
 
 class UnreachableError(Exception):
-    """Nobody listens where a record says."""
+    """Nobody listens where a record says, or somebody else."""
 
 
 class _Pool:
     """The connections to one server."""
 
-    def __init__(self, record: Record, timeout: float) -> None:
+    def __init__(self, record: Record, timeout: float, everybodys: asyncio.Semaphore) -> None:
         self._record = record
         self._timeout = timeout
-        self._turns = asyncio.Semaphore(_MOST_CONNECTIONS)
+        self._turns = (asyncio.Semaphore(_MOST_CONNECTIONS), everybodys)
         self._idle: list[tuple[Connection, float]] = []
         self._dropped = False
         self.nonce = record.nonce
@@ -52,7 +57,7 @@ class _Pool:
                 yield made
             finally:
                 # The block may end because the client has gone; then the kernel must learn that, too.
-                if made.reusable and not made.closed and not self._dropped and len(self._idle) < _MOST_IDLE:
+                if made.reusable and not self._dropped and len(self._idle) < _MOST_IDLE:
                     self._idle.append((made, time.monotonic()))
                 else:
                     made.close()
@@ -65,14 +70,14 @@ class _Pool:
 
     @contextlib.asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
-        try:
-            await asyncio.wait_for(self._turns.acquire(), self._timeout) if self._turns.locked() else await self._turns.acquire()
-        except asyncio.TimeoutError:
-            raise Refused(503, f"kernel {self._record.kernel_id} has too many requests under way; try again later") from None
-        try:
+        async with contextlib.AsyncExitStack() as held:
+            for turns in self._turns:
+                try:
+                    await asyncio.wait_for(turns.acquire(), self._timeout) if turns.locked() else await turns.acquire()
+                except asyncio.TimeoutError:
+                    raise Refused(503, f"kernel {self._record.kernel_id} has too many requests under way; try again later") from None
+                held.callback(turns.release)
             yield
-        finally:
-            self._turns.release()
 
     def _kept(self) -> Connection | None:
         """Return the connection that was used last, and close those that have been waiting for too long."""
@@ -81,8 +86,9 @@ class _Pool:
             self._idle.pop(0)[0].close()
         while self._idle:
             found, _ = self._idle.pop()
-            if not found.closed:
+            if found.reusable:
                 return found
+            found.close()
         return None
 
     async def _opened(self) -> Stream:
@@ -105,10 +111,16 @@ class _Pool:
             made.setblocking(False)  # noqa: FBT003 - that is its only way
             try:
                 made.connect(record.socket)
+                known = answers_for(record.pid, made)
             except BaseException:
                 made.close()
                 raise
-            return Stream(made)
+            if known:
+                return Stream(made)
+            made.close()
+            raise UnreachableError
+        if is_somebody_elses(record.pid, None, record.port):
+            raise UnreachableError
         family = socket.AF_INET6 if ":" in str(record.host) else socket.AF_INET
         stream = Stream(socket.socket(family))
         stream.set_nodelay(True)
@@ -140,6 +152,7 @@ class Upstreams:
     def __init__(self, timeout: float, known: Callable[[], Iterable[str]]) -> None:
         self._timeout = timeout
         self._known = known
+        self._turns = asyncio.Semaphore(_MOST_IN_ALL)
         self._pools: dict[str, _Pool] = {}
 
     @contextlib.asynccontextmanager
@@ -173,7 +186,7 @@ class Upstreams:
         pool = self._pools.get(record.kernel_id)
         if pool is not None and pool.nonce == record.nonce:
             return pool
-        made = self._pools[record.kernel_id] = _Pool(record, self._timeout)
+        made = self._pools[record.kernel_id] = _Pool(record, self._timeout, self._turns)
         if pool is not None:
             pool.drop()
         self._keep_only((record.kernel_id, *self._known()))

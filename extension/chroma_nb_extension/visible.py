@@ -6,13 +6,19 @@ template writes goes through `visible`.
 
 from __future__ import annotations
 
-import re
-from typing import Any
+from typing import Any, Final
 
-# Control characters (but tab and newline), marks that turn or hide text, tag characters, lone surrogates.
-_INVISIBLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+
+def _named(code: int) -> str:
+    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+# Control characters (but tab and newline), marks that turn or hide text, lone surrogates, tag characters.
+_INVISIBLE: Final = (
+    *((0x00, 0x08), (0x0B, 0x1F), (0x7F, 0x9F), (0xAD, 0xAD), (0x061C, 0x061C), (0x180E, 0x180E), (0x200B, 0x200B), (0x200E, 0x200F)),
+    *((0x2028, 0x202E), (0x2060, 0x206F), (0xD800, 0xDFFF), (0xFEFF, 0xFEFF), (0xFFF9, 0xFFFB), (0xE0000, 0xE007F)),
 )
+_WRITTEN: Final = {code: _named(code) for first, last in _INVISIBLE for code in range(first, last + 1)}
 
 
 def visible(value: Any) -> Any:
@@ -25,9 +31,4 @@ def visible(value: Any) -> Any:
     """
     if not isinstance(value, str) or hasattr(value, "__html__"):
         return value
-    return _INVISIBLE.sub(lambda match: _named(match[0]), value)
-
-
-def _named(character: str) -> str:
-    code = ord(character)
-    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+    return value.translate(_WRITTEN)

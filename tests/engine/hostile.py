@@ -56,6 +56,46 @@ def _rewrite(connection: sqlite3.Connection, statements: list[tuple[str, str]]) 
     connection.execute("PRAGMA writable_schema = RESET")
 
 
+def bomb(folder: Path, table: str, levels: int = 4) -> None:
+    """Let the root of a table lead to the page with its rows in some thousand ways, each over pages that do the same."""
+    path = folder / RECORDS
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+    data = bytearray(path.read_bytes())
+    size = 16_384
+    pages = len(data) // size
+    leaf = data[(root - 1) * size : root * size]
+    assert leaf[0] in (0x0D, 0x0A), "a root with its rows on it"
+    data += leaf
+    for level in range(levels):
+        child = pages + 1 + level
+        interior = _interior(child, leaf[0] == 0x0D, size)
+        if level == levels - 1:
+            data[(root - 1) * size : root * size] = interior
+        else:
+            data += interior
+    data[28:32] = (len(data) // size).to_bytes(4, "big")
+    data[92:96] = data[24:28]
+    path.write_bytes(data)
+
+
+def _interior(child: int, is_table: bool, size: int) -> bytes:
+    cell = child.to_bytes(4, "big") + (b"\xa0" + b"\x80" * 7 + b"\0" if is_table else b"\x02\x02\x00\x00")  # 2^62, or NULL
+    count = (size - 12) // (len(cell) + 2) - 1
+    start = size - count * len(cell)
+    head = (
+        bytes([0x05 if is_table else 0x02])
+        + b"\0\0"
+        + count.to_bytes(2, "big")
+        + start.to_bytes(2, "big")
+        + b"\0"
+        + child.to_bytes(4, "big")
+    )
+    pointers = b"".join((start + i * len(cell)).to_bytes(2, "big") for i in range(count))
+    return (head + pointers).ljust(start, b"\0") + cell * count
+
+
 def verbs(engine: Engine, collection: str) -> dict[str, Callable[[], Any]]:
     """Return every operation on the collection, by name; those that take it away come last."""
 
@@ -111,8 +151,7 @@ def replies(folder: Path, collection: str, *, read_only: bool = False) -> dict[s
             except ChromaError as error:
                 said[name] = type(error).__name__
             except Exception as error:
-                error.add_note(f"asked to {name}") if hasattr(error, "add_note") else None
-                raise
+                raise AssertionError(f"asked for {name!r}: {type(error).__name__}: {error}") from error
             else:
                 said[name] = "answered"
     return said

@@ -367,6 +367,18 @@ def test_a_row_far_away_takes_no_memory_for_those_between(original: tuple[Path, 
     assert set(hostile.replies(copy, original[1]).values()) == {"answered"}
 
 
+@pytest.mark.parametrize(
+    "table", [*COLUMNS, "sqlite_sequence", "sqlite_autoindex_collection_2", "sqlite_autoindex_record_1", "sqlite_autoindex_layout_1"]
+)
+def test_a_table_that_leads_back_to_itself(table: str, store: tuple[Path, str]) -> None:
+    """A few pages with more rows than anybody can wait for."""
+    with hostile.prepared(store[0]) as connection:
+        connection.execute("DELETE FROM cache")
+        connection.execute("INSERT INTO cache VALUES (1, 'columns', 1, 'x', 1, 'y')")
+    hostile.bomb(store[0], table)
+    hostile.replies(*store)
+
+
 @pytest.mark.parametrize(("mine", "asked", "used"), [(True, None, True), (False, None, False), (False, True, True), (True, False, False)])
 def test_caches_of_somebody_else(
     mine: bool,

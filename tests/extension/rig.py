@@ -231,7 +231,7 @@ class Jupyter:
         deadline = time.monotonic() + _PATIENCE
         record = self.runtime / f"jpserver-{self.process.pid}.json"
         while self.process.poll() is None and time.monotonic() < deadline:
-            with contextlib.suppress(OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError, httpx.TransportError):
                 written = json.loads(record.read_text())
                 url = f"http://127.0.0.1:{written['port']}{quote(written['base_url'], safe='/%@')}"
                 httpx.get(f"{url}api", trust_env=False).raise_for_status()

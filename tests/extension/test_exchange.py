@@ -77,7 +77,7 @@ def run(story: Callable[[Connection, Peer], Awaitable[T]], timeout: float = 30.0
 
 
 def chunked(pieces: list[bytes]) -> bytes:
-    return b"".join(b"%X ;note=x\r\n%s\r\n" % (len(piece), piece) for piece in pieces if piece) + b"0\r\nTrailer: x\r\n\r\n"
+    return b"".join(b"%X;note=x\r\n%s\r\n" % (len(piece), piece) for piece in pieces if piece) + b"0\r\nTrailer: x\r\n\r\n"
 
 
 def cut(whole: bytes, places: list[int]) -> list[bytes]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,74 +12,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.extension.conftest import BASE
+from tests.extension.decoy import Decoy
 from tests.extension.rig import Jupyter, Kernel
-from tests.extension.upstream import SECRET, content_of_record, write_record
+from tests.extension.upstream import content_of_record, write_record
 
 MINE = "3f182048-649e-459d-944d-003ed280b6d4"
-
-
-class Decoy:
-    """Listens on a port and a unix socket of this machine, answers everyone, and counts."""
-
-    def __init__(self, folder: Path) -> None:
-        self.calls = 0
-        self.path = str(folder / "decoy")
-        unix = socket.socket(socket.AF_UNIX)
-        unix.bind(self.path)
-        tcp = socket.create_server(("127.0.0.1", 0))
-        self.port = tcp.getsockname()[1]
-        self._sockets = (unix, tcp)
-        unix.listen()
-        for each in self._sockets:
-            threading.Thread(target=self._answer, args=(each,), daemon=True).start()
-
-    def _answer(self, listening: socket.socket) -> None:
-        while True:
-            try:
-                connection, _ = listening.accept()
-            except OSError:
-                return
-            self.calls += 1
-            connection.recv(1 << 16)
-            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
-            connection.close()
-
-    def close(self) -> None:
-        for each in self._sockets:
-            each.shutdown(socket.SHUT_RDWR)
-            each.close()
-
-
-@pytest.fixture
-def decoy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Decoy]:
-    made = Decoy(tmp_path_factory.mktemp("d"))
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def idle(jupyter: Jupyter) -> Kernel:
-    """Start a kernel that serves nothing; the tests write its record."""
-    return jupyter.kernel("idle.ipynb")
-
-
-@pytest.fixture
-def refused(jupyter: Jupyter, idle: Kernel) -> Iterator[Callable[[], None]]:
-    """Return a check that the kernel counts as one that does not serve, on every way to it. What was written goes away afterwards."""
-    path = jupyter.runtime / "chroma_nb" / f"kernel-{idle.id}.json"
-
-    def check() -> None:
-        for route in (f"k/{idle.id}", "s/idle.ipynb", "default"):
-            for verb in ("GET", "POST"):
-                response = jupyter.ask(verb, f"chroma-nb/{route}/api/v2")
-                assert response.status_code in (404, 410)
-                assert SECRET not in response.text
-        listed = jupyter.ask("GET", "chroma-nb/servers").json()
-        assert all(each["state"] == "gone" for each in listed)
-        jupyter.ask("GET", "chroma-nb/ui").raise_for_status()
-
-    yield check
-    path.unlink(missing_ok=True)
 
 
 def test_a_true_record_leads_to_its_server(jupyter: Jupyter, idle: Kernel, decoy: Decoy) -> None:

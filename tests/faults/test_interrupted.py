@@ -76,6 +76,30 @@ def test_wherever_a_signal_can_strike_without_gaps(call: str, tmp_path: Path) ->
     sweep_places(call, 1, tmp_path / "store")
 
 
+STRUCK = ["upsert", "update", "delete", "count", "query", "regex", "embed", "progress", "index", "open", "serve", "ask"]
+"""The kinds of calls of `tests.faults.struck`."""
+
+
+def strike(kind: str, times: int, folder: Path) -> None:
+    with rig.Child("struck", folder, times, 5, kind) as child:
+        said = child.said()
+        status, errors = child.finish(timeout=120)
+    assert said is not None, errors
+    assert (status, errors) == (0, "")
+    assert not said["wrong"], rig.shown(said["wrong"])
+
+
+@pytest.mark.parametrize("kind", STRUCK)
+def test_whatever_a_handler_raises_reaches_the_caller(kind: str, tmp_path: Path) -> None:
+    strike(kind, 6, tmp_path / "store")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", STRUCK)
+def test_two_thousand_strikes(kind: str, tmp_path: Path) -> None:
+    strike(kind, 700, tmp_path / "store")
+
+
 PREPARE = """
 import numpy as np, chroma_nb
 client = chroma_nb.PersistentClient({folder!r})

@@ -87,7 +87,30 @@ class TestServerRecord:
         os.mkfifo(record, 0o600)
         assert found_in(tmp_path) is None
 
-    @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b"[" * 60_000, b'{"a": "' + b"x" * (1 << 16) + b'"}'])
+    def test_of_a_process_whose_number_was_given_away(self, here: int, tmp_path: Path) -> None:
+        began = files.born(here)
+        if began is None:
+            pytest.skip("nobody tells when a process began")
+        announced(tmp_path, here, born=began)
+        assert found_in(tmp_path) is not None
+        for other in (began - 1, str(began), [began], -1):
+            announced(tmp_path, here, born=other)
+            assert found_in(tmp_path) is None
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            b"",
+            b"{",
+            b"[]",
+            "{}".encode("utf-16"),
+            b"\xef\xbb\xbf{}",
+            b'{"a": ' * 10_000,
+            b"\xff",
+            b"[" * 60_000,
+            b'{"a": "' + b"x" * (1 << 16) + b'"}',
+        ],
+    )
     def test_that_is_none(self, here: int, tmp_path: Path, content: bytes) -> None:
         announced(tmp_path, here).write_bytes(content)
         assert found_in(tmp_path) is None
@@ -204,6 +227,26 @@ class TestFiles:
         with pytest.raises(OSError, match="directory"):
             files.write(tmp_path / "taken", {})
         assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+    def test_a_folder_that_is_something_else_is_refused_and_left_as_it_is(self, tmp_path: Path) -> None:
+        aside, folder = tmp_path / "aside", tmp_path / files.FOLDER
+        aside.mkdir(0o755)
+        for make in (lambda: folder.symlink_to(aside), lambda: folder.symlink_to("nowhere"), lambda: os.mkfifo(folder), folder.touch):
+            make()
+            with pytest.raises(OSError, match=files.FOLDER):
+                files.private_folder(tmp_path)
+            folder.unlink()
+        assert (aside.stat().st_mode & 0o777, [*aside.iterdir()]) == (0o755, [])
+
+    def test_what_was_there_before_is_replaced_and_not_followed(self, tmp_path: Path) -> None:
+        kept, path = tmp_path / "kept", files.private_folder(tmp_path) / "a.json"
+        kept.write_text("kept")
+        for make in (lambda: path.symlink_to(kept), lambda: path.hardlink_to(kept), lambda: os.mkfifo(path), lambda: path.symlink_to(path)):
+            make()
+            assert files.read(path) is None
+            files.write(path, {"a": 1})
+            assert (files.read(path), path.is_symlink(), kept.read_text()) == ({"a": 1}, False, "kept")
+            path.unlink()
 
     def test_a_folder_is_closed_to_others(self, tmp_path: Path) -> None:
         (tmp_path / files.FOLDER).mkdir()

@@ -214,7 +214,7 @@ class TestAnnouncement:
         assert recorded(kernel)["nonce"] != before["nonce"]
         kernel.shutdown()
 
-    def test_what_a_killed_kernel_left_is_cleared_away(self, jupyter: Jupyter, kernel: Kernel) -> None:
+    def test_what_a_killed_kernel_left_is_cleared_away_when_nobody_asks_for_it_any_more(self, jupyter: Jupyter, kernel: Kernel) -> None:
         killed = jupyter.kernel("killed.ipynb")
         serve(killed)
         left = recorded(killed)
@@ -227,12 +227,14 @@ class TestAnnouncement:
         foreign.touch(0o600)
         foreign.write_text(json.dumps({**left, "machine": "another.machine"}))
         serve(kernel)
+        assert jupyter.ask("GET", f"chroma-nb/k/{killed.id}/{TENANT}").status_code == 410
+        killed.shutdown()
+        jupyter.ask("GET", "chroma-nb/servers").raise_for_status()
         assert record_of(killed) is None
         assert not Path(left["socket"]).parent.exists()
         assert foreign.exists()
         assert recorded(kernel)["pid"] == kernel.pid
         foreign.unlink()
-        killed.shutdown()
 
 
 class TestAddress:

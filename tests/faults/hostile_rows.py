@@ -117,18 +117,11 @@ def cell_spoiled(ground: Ground, random: Random) -> str:
 def rows_removed(ground: Ground, random: Random) -> str:
     """Remove one row, some, or all of a table."""
     with ground.connected() as connection:
-        table, share = random.choice(_filled(connection)), random.choice((0, 3, 1))
-        row = _row(connection, table, random)
+        table, share = random.choice(_filled(connection)), random.choice(("one", "some", "all"))
         name = TABLES[table][0]
-        if share:
-            connection.execute(
-                f"DELETE FROM {table} WHERE abs(random()) % {share} = 0"
-                if share == 1
-                else f"DELETE FROM {table} WHERE {name} % {share} = 0"
-            )
-        else:
-            connection.execute(f"DELETE FROM {table} WHERE {name} = ?", (row[name],))
-    return f"{table}: {'all' if share == 1 else 'some' if share else 'one'} removed"
+        condition = {"one": f"{name} = ?", "some": f"{name} % 3 = ? % 3", "all": "? IS NOT NULL"}[share]
+        connection.execute(f"DELETE FROM {table} WHERE {condition}", (_row(connection, table, random)[name],))
+    return f"{table}: {share} removed"
 
 
 def row_doubled(ground: Ground, random: Random) -> str:

@@ -62,7 +62,7 @@ def prepare(seed: int, templates: Path, root: Path) -> Case:
     for name in kinds:
         try:
             changes.append(KINDS[name].change(ground, random))
-        except (sqlite3.Error, OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        except (sqlite3.Error, OSError, ValueError, KeyError, IndexError, TypeError, OverflowError) as error:
             changes.append(f"{MISSED} ({error})")
     promises = {KINDS[name].promise for name in kinds}
     promise = next(each for each in (Promise.ORDERLY, Promise.HONEST, Promise.WHOLE) if each in promises)

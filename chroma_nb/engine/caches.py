@@ -91,7 +91,7 @@ def _register(database: Database, entry: Entry, kind: str, seq: int, name: str, 
         now = connection.execute("SELECT seq FROM collection WHERE number = ? AND id = ?", (entry.number, entry.info.id)).fetchone()
         held = connection.execute("SELECT seq, file FROM cache WHERE collection = ? AND kind = ?", (entry.number, kind)).fetchone()
         # One that claims to be newer than the collection itself is of another store, or a lie.
-        if now is None or (held is not None and isinstance(held[0], int) and seq < held[0] <= now[0]):
+        if now is None or (held is not None and type(held[0]) is type(now[0]) is int and seq < held[0] <= now[0]):
             return name
         connection.execute("INSERT OR REPLACE INTO cache VALUES (?, ?, ?, ?, ?, ?)", (entry.number, kind, seq, name, size, digest))
         if kind == "columns":

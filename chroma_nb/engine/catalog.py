@@ -171,6 +171,14 @@ def create(connection: sqlite3.Connection, database: int, name: str, metadata: M
     return by_id(connection, identifier)
 
 
+def _one(connection: sqlite3.Connection, statement: str, number: int) -> Any:
+    """Return a value of the row with this number, which an index said is there."""
+    row = connection.execute(statement, (number,)).fetchone()
+    if row is None:
+        raise DatabaseCorruptedError(f"an index leads to number {number}, which is not there; restore a backup")
+    return row[0]
+
+
 def _insert(connection: sqlite3.Connection, statement: str, values: tuple[Any, ...]) -> None:
     with scanning(connection):  # for a new number SQLite goes through the table of those it gave away
         connection.execute(statement, values)
@@ -188,7 +196,7 @@ def _require_free(connection: sqlite3.Connection, database: int, name: str) -> N
 def modify(connection: sqlite3.Connection, entry: Entry, name: str | None, configuration: Configuration | None) -> None:
     """Rename a collection and replace its configuration."""
     if name is not None and name != entry.info.name:
-        database = connection.execute("SELECT database FROM collection WHERE number = ?", (entry.number,)).fetchone()[0]
+        database = _one(connection, "SELECT database FROM collection WHERE number = ?", entry.number)
         _require_free(connection, database, name)
         connection.execute("UPDATE collection SET name = ? WHERE number = ?", (name, entry.number))
     if configuration is not None:
@@ -202,7 +210,7 @@ def set_metadata(connection: sqlite3.Connection, entry: Entry, metadata: Metadat
 
 def fork(connection: sqlite3.Connection, entry: Entry, name: str) -> Entry:
     """Copy a collection, records and all, under a new name of the same database."""
-    database = connection.execute("SELECT database FROM collection WHERE number = ?", (entry.number,)).fetchone()[0]
+    database = _one(connection, "SELECT database FROM collection WHERE number = ?", entry.number)
     made = create(connection, database, name, entry.info.metadata, entry.info.configuration)
     shift = span(made.number)[0] - span(entry.number)[0]
     keys = span(entry.number)
@@ -313,7 +321,7 @@ def databases(connection: sqlite3.Connection, tenant: str, limit: int | None, of
 def database(connection: sqlite3.Connection, tenant: str, name: str) -> DatabaseInfo:
     """Return one database."""
     number = database_number(connection, tenant, name)
-    identifier = connection.execute("SELECT id FROM database WHERE number = ?", (number,)).fetchone()[0]
+    identifier = _one(connection, "SELECT id FROM database WHERE number = ?", number)
     return DatabaseInfo(_identifier(identifier), name, tenant)
 
 

@@ -94,7 +94,7 @@ class _Errors:
     def _translated(self, error: sqlite3.Error) -> ChromaError:
         # It may quote the file: a table's name, a text.
         text = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in str(error)[:200])
-        damage = ("malformed", "not a database", "decode to UTF-8")
+        damage = ("malformed", "not a database", "decode to UTF-8", "unsupported file format")
         if isinstance(error, sqlite3.IntegrityError) or any(each in text for each in damage):  # no call of ours breaks a constraint
             return DatabaseCorruptedError(f"{self._database.place}: damaged ({text}); restore it from a backup")
         if "full" in text:

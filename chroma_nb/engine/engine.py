@@ -411,6 +411,7 @@ class Engine:
 
     @staticmethod
     def _field(current: view.View, key: str) -> FieldSummary:
+        stopping.check()  # there may be a key of its own for every record
         return current.columns.summary(key, current.alive if current.dead else None)
 
     def _facets(self, op: ops.Facets) -> list[tuple[Value, int]]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from chroma_nb.engine import vectors
 from chroma_nb.engine.catalog import Entry
 from chroma_nb.engine.encoding import are_sound, are_sound_documents, decode_metadatas, is_sound, is_sound_document
-from chroma_nb.engine.scanning import ascending, scanning, taken
+from chroma_nb.engine.scanning import scanning, taken
 from chroma_nb.engine.schema import span
 from chroma_nb.errors import DatabaseCorruptedError
 from chroma_nb.results import GetResult, Include
@@ -98,7 +98,7 @@ def select(connection: sqlite3.Connection, entry: Entry, columns: str, rows: Row
         wanted = set(keys)
         with scanning(connection):
             cursor = connection.execute(f"SELECT key, {columns} FROM record WHERE key BETWEEN ? AND ? ORDER BY key", (keys[0], keys[-1]))
-            return taken(connection, (row for row in ascending(cursor) if row[0] in wanted), texts)
+            return [row for row in taken(connection, cursor, texts) if row[0] in wanted]
     found: list[tuple[Any, ...]] = []
     for part in _parts(keys):
         marks = ",".join("?" * len(part))
@@ -115,7 +115,9 @@ def first_rows(connection: sqlite3.Connection, entry: Entry, after: int, limit: 
             "SELECT key FROM record WHERE key > ? AND key <= ? ORDER BY key LIMIT ? OFFSET ?",
             (min(base + after, top), top, -1 if limit is None else limit, offset),
         )
-        rows = rows_within(entry, np.fromiter((key - base for (key,) in ascending(found)), dtype=np.int64))
+        rows = rows_within(entry, np.fromiter((key - base for (key,) in found), dtype=np.int64))
+    if (rows[1:] <= rows[:-1]).any():
+        raise damaged(entry, "a record is there twice")
     if after < 0 and len(rows) != min(max(entry.info.count - offset, 0), entry.info.count if limit is None else limit):
         raise damaged(entry, f"{len(rows)} records where there should be more or fewer, of {entry.info.count}")
     return rows

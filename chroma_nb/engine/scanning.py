@@ -11,6 +11,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from operator import ge
 from types import TracebackType
 from typing import Any, Final
 
@@ -66,24 +67,32 @@ def ascending(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
     last = None
     for row in rows:
         if last is not None and not row[0] > last:
-            raise DatabaseCorruptedError("a table has a row twice; restore it from a backup")
+            raise _doubled()
         last = row[0]
         yield row
 
 
+def _doubled() -> DatabaseCorruptedError:
+    return DatabaseCorruptedError("a table has a row twice; restore it from a backup")
+
+
 def taken(connection: sqlite3.Connection, rows: Iterable[tuple[Any, ...]], texts: Sequence[int]) -> list[tuple[Any, ...]]:
-    """Return `rows` as a list, unless their values at `texts` (texts, bytes or None) have more bytes together than the file.
+    """Return `rows`, in the order of their first value, as a list, unless their values at `texts` have more bytes together than the file.
 
     Raises
     ------
     DatabaseCorruptedError
-        They have, or are no texts.
+        They have; or they are neither texts nor bytes nor None, or in another order.
     """
     remaining = iter(rows)
     found: list[tuple[Any, ...]] = []
-    size, most = 0, _SMALL
+    size, most, last = 0, _SMALL, None
     while part := list(islice(remaining, _PART)):
         columns = list(zip(*part, strict=True))
+        keys = columns[0]
+        if any(map(ge, keys, keys[1:])) or (last is not None and last >= keys[0]):
+            raise _doubled()
+        last = keys[-1]
         try:
             size += sum(sum(map(len, filter(None, columns[i]))) for i in texts)
         except TypeError as error:

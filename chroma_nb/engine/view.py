@@ -30,7 +30,7 @@ from chroma_nb.engine.encoding import decode_metadatas, is_sound
 from chroma_nb.engine.exact import squares_of
 from chroma_nb.engine.ids import Ids
 from chroma_nb.engine.inverse import Inverse
-from chroma_nb.engine.scanning import ascending, scanning, taken
+from chroma_nb.engine.scanning import scanning, taken
 from chroma_nb.engine.schema import span
 from chroma_nb.errors import DatabaseCorruptedError
 from chroma_nb.records import Vectors
@@ -228,8 +228,7 @@ def _loaded(connection: sqlite3.Connection, entry: Entry) -> View:
     base = span(entry.number)[0]
     with scanning(connection):
         cursor = connection.execute(f"SELECT key, {_SEEN} FROM record WHERE key BETWEEN ? AND ? ORDER BY key", span(entry.number))
-        ordered = ascending(cursor)
-        while found := taken(connection, islice(ordered, _BATCH), _SEEN_TEXTS):
+        while found := taken(connection, islice(cursor, _BATCH), _SEEN_TEXTS):
             rows, labels, ids, metadatas = _checked(entry, found, base)
             view = _written(view, 0, rows, labels, view.ids.extended(ids), view.columns.extended(metadatas))
     return _stamped(view, entry.seq)
@@ -241,7 +240,7 @@ def _journal(connection: sqlite3.Connection, entry: Entry, after: int) -> tuple[
         found = connection.execute(
             "SELECT key, written, removed FROM change WHERE key BETWEEN ? AND ? ORDER BY key", span(entry.number, after + 1, entry.seq)
         )
-        lines = [line[1:] for line in taken(connection, ascending(found), (1, 2))]
+        lines = [line[1:] for line in taken(connection, found, (1, 2))]
     if len(lines) != entry.seq - after:
         raise reading.damaged(entry, "lines of its journal are missing")
     written, gone = (np.unique(np.concatenate([np.frombuffer(blob, dtype="<i8") for blob in blobs])) for blobs in zip(*lines, strict=True))

@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import socket
+import stat
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
@@ -52,7 +53,15 @@ class Line(NamedTuple):
 def _lines(ground: Ground) -> list[Line]:
     with ground.connected() as connection:
         rows = connection.execute("SELECT collection, kind, seq, file FROM cache ORDER BY collection, kind").fetchall()
-    return [Line(*row, *_parsed((ground.caches / row[3]).read_bytes())) for row in rows]
+    return [Line(*row, *_parsed(_bytes(ground, row[3]))) for row in rows]
+
+
+def _bytes(ground: Ground, name: str) -> bytes:
+    """Read a cache, unless an earlier change leads to a pipe or a file without an end in its place."""
+    path = ground.caches / name
+    if path.parent != ground.caches or not stat.S_ISREG(path.lstat().st_mode):
+        raise ValueError(f"{name!r} is no cache any more")
+    return path.read_bytes()
 
 
 def _padded(data: bytes) -> bytes:

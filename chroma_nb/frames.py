@@ -38,6 +38,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -75,6 +76,9 @@ _PLAIN_OR_NONE = PLAIN | {NoneType}
 _NAMED = INT_MAX - 86_400_000_000_000
 """Nanoseconds up to which pandas can tell the local time of any zone; what lies beyond stays an `Instant` in an object column."""
 _SHORT = 1000
+_MOST_CELLS, _SPARSEST = 50_000_000, 20
+_PLAINLY_NOT = frozenset((str, list, tuple, dict, type(None)))
+"""Types of what is neither a frame nor a series, told without looking for the libraries."""
 _VECTOR_TYPES = frozenset((list, tuple, np.ndarray))
 _NULLABLE = frozenset(
     f"{kind}Dtype" for kind in ["Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64", "Float32", "Float64"]
@@ -216,6 +220,8 @@ def _numbers(column: Any) -> np.ndarray[Any, Any]:
 
 
 def _is(obj: object, library: str, *classes: str) -> bool:
+    if type(obj) in _PLAINLY_NOT:
+        return False
     module = sys.modules.get(library)
     return module is not None and isinstance(obj, tuple(getattr(module, name, ()) for name in classes))
 
@@ -557,11 +563,13 @@ def _assembled(pandas: Any, columns: dict[str, Any], index: Any, attrs: Mapping[
 
 
 def _ranks(pandas: Any, lengths: Sequence[int]) -> Any:
-    queries = np.repeat(np.arange(len(lengths)), lengths)
-    starts = np.repeat(np.cumsum(lengths) - lengths, lengths) if len(lengths) else queries
-    ranks = np.arange(len(queries)) - starts
+    if len(lengths) == 1:
+        codes = [np.zeros(lengths[0], dtype=np.int64), np.arange(lengths[0])]
+    else:
+        queries = np.repeat(np.arange(len(lengths)), lengths)
+        codes = [queries, np.arange(len(queries)) - (np.repeat(np.cumsum(lengths) - lengths, lengths) if len(lengths) else queries)]
     levels = [pandas.RangeIndex(len(lengths)), pandas.RangeIndex(1, max(lengths, default=0) + 1)]
-    return pandas.MultiIndex(levels=levels, codes=[queries, ranks], names=["query", "rank"], verify_integrity=False)
+    return pandas.MultiIndex(levels=levels, codes=codes, names=["query", "rank"], verify_integrity=False)
 
 
 def _result_columns(pandas: Any, result: GetResult, index: Any) -> dict[str, Any]:
@@ -575,9 +583,21 @@ def _result_columns(pandas: Any, result: GetResult, index: Any) -> dict[str, Any
         columns["uri"] = result.uris
     if result.metadatas is not None:
         rows: list[Mapping[str, Value]] = [metadata or {} for metadata in result.metadatas]
-        for key in dict.fromkeys(key for row in rows for key in row):
+        keys = dict.fromkeys(chain.from_iterable(rows))
+        _require_room(rows, len(keys))
+        for key in keys:
             columns[column_of(key)] = _typed_column(pandas, Cells.of([row.get(key) for row in rows]), index)
     return columns
+
+
+def _require_room(rows: Sequence[Mapping[str, Value]], keys: int) -> None:
+    """Refuse a frame of very many cells of which nearly all would be empty: records with keys of their own, each a column of all."""
+    cells = len(rows) * keys
+    if cells > _MOST_CELLS and cells > _SPARSEST * sum(map(len, rows)):
+        raise InvalidArgumentError(
+            f"{len(rows):,} records have {keys:,} metadata keys between them, which would be a frame of {cells:,} cells, nearly all of them"
+            " empty; ask for fewer records at once, leave 'metadatas' out of include, or ask for some keys with columns([...])"
+        )
 
 
 def _typed_column(pandas: Any, cells: Cells, index: Any) -> Any:

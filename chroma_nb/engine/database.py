@@ -141,7 +141,8 @@ class Database:
 
     def __init__(self, folder: Path | None, *, read_only: bool = False) -> None:
         self.folder = folder
-        self.place = "in memory" if folder is None else str(folder / RECORDS)
+        self._file = Path() if folder is None else folder / RECORDS
+        self.place = "in memory" if folder is None else str(self._file)
         self.read_only = read_only
         self._closed = False
         self._errors = _Errors(self)
@@ -218,7 +219,7 @@ class Database:
         return not (wal.exists() and wal.stat().st_size)
 
     def _file_identity(self) -> tuple[int, int]:
-        status = Path(self.place).stat()
+        status = self._file.stat()
         return status.st_dev, status.st_ino
 
     def _connect(self) -> sqlite3.Connection:
@@ -226,8 +227,8 @@ class Database:
         if self.folder is None:
             target, uri = ":memory:", False
         else:
-            files.check_records(Path(self.place), read_only=self.read_only)
-            target, uri = f"{Path(self.place).absolute().as_uri()}?mode={'ro' if self.read_only else 'rwc'}{'&immutable=1' * still}", True
+            files.check_records(self._file, read_only=self.read_only)
+            target, uri = f"{self._file.absolute().as_uri()}?mode={'ro' if self.read_only else 'rwc'}{'&immutable=1' * still}", True
         connection = sqlite3.connect(
             target,
             uri=uri,

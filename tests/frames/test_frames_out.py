@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.frames import frame_of, frame_of_query, records_of_frame
 from chroma_nb.results import GetResult, QueryResult
 from chroma_nb.scalars import Instant
@@ -122,3 +123,12 @@ def test_frames_survive_what_notebooks_do_with_them() -> None:
     assert records.embeddings is not None
     assert records.embeddings.tolist() == [[0, 1], [1, 0]]
     assert records_of_frame(frame.reset_index()).ids == ["a", "b"]
+
+
+def test_a_frame_of_nearly_nothing_but_gaps_is_refused() -> None:
+    rows: list[Any] = [{f"k{i}.{j}": j for j in range(300)} for i in range(500)]
+    result = GetResult([str(i) for i in range(len(rows))], metadatas=rows)
+    with pytest.raises(InvalidArgumentError, match="150,000 metadata keys"):
+        frame_of(result, attrs={})
+    alike = GetResult(["a", "b"], metadatas=[dict.fromkeys(map(str, range(3000)), 1)] * 2)
+    assert frame_of(alike, attrs={}).shape == (2, 3000)

@@ -563,6 +563,7 @@ def _assembled(pandas: Any, columns: dict[str, Any], index: Any, attrs: Mapping[
 
 
 def _ranks(pandas: Any, lengths: Sequence[int]) -> Any:
+    codes: list[np.ndarray[Any, Any]]
     if len(lengths) == 1:
         codes = [np.zeros(lengths[0], dtype=np.int64), np.arange(lengths[0])]
     else:

@@ -59,6 +59,7 @@ _LARGEST_WAL = 256 << 20
 """Past this a write folds the WAL into the records file itself; before, that is left to a pause in the writing."""
 _KEPT_READERS = 8
 _FORK_PATIENCE = 5.0
+_MOMENT = 0.001
 _HARMLESS = (InvalidArgumentError, NotFoundError)
 """Errors that leave no statement behind in the middle of its rows."""
 
@@ -70,6 +71,27 @@ _abandoned: list[Any] = []
 
 class _Still(sqlite3.Connection):
     """A connection that takes the file for unchanging; good for one read, because the next one may find a writer."""
+
+
+class Shared(sqlite3.Connection):
+    """The one connection of a store in memory. Whoever reads for long lets others in between two statements."""
+
+    turn: threading.Lock
+    lends = False
+
+    def lend(self) -> bool:
+        """Let others in for a moment if this read may do so; tell whether the store is still what it was."""
+        if not self.lends:
+            return True
+        before = self.total_changes
+        self.execute("ROLLBACK")
+        self.lends = False
+        self.turn.release()
+        time.sleep(_MOMENT)  # who waits for a lock that is taken again at once does not get it
+        self.turn.acquire()
+        self.lends = True
+        self.execute("BEGIN")
+        return self.total_changes == before
 
 
 class _Errors:
@@ -92,6 +114,8 @@ class _Errors:
             raise DatabaseCorruptedError(f"{place}: {error}") from error
 
     def _translated(self, error: sqlite3.Error) -> ChromaError:
+        if self._database._closed:  # by another thread, while a read had let others in
+            return ClosedError(f"the client of {self._database.place} is closed; make a new one")
         # It may quote the file: a table's name, a text.
         text = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in str(error)[:200])
         damage = ("malformed", "not a database", "decode to UTF-8", "unsupported file format")
@@ -149,7 +173,9 @@ class Database:
         self._renew()
         with self._errors:
             if folder is None:
-                self._memory = self._connect()
+                made = self._connect()
+                assert isinstance(made, Shared)  # noqa: S101 - a store in memory has no other
+                self._memory = made
                 schema.prepare(self._memory, self.place)
             else:
                 self._open(folder)
@@ -236,8 +262,10 @@ class Database:
             check_same_thread=False,
             timeout=_SLICE,
             cached_statements=256,
-            factory=_Still if still else sqlite3.Connection,
+            factory=Shared if self.folder is None else _Still if still else sqlite3.Connection,
         )
+        if isinstance(connection, Shared):
+            connection.turn = self._memory_turn
         try:
             self._configure(connection)
         except BaseException:
@@ -259,13 +287,17 @@ class Database:
         connection.execute("PRAGMA cache_size = -32768")
 
     @contextlib.contextmanager
-    def read(self) -> Iterator[sqlite3.Connection]:
-        """Give a connection inside a transaction that sees one committed state."""
+    def read(self, *, lending: bool = False) -> Iterator[sqlite3.Connection]:
+        """Give a connection inside a transaction that sees one committed state.
+
+        With `lending`, others may be let in between the statements of a read of a store in memory: see `Shared.lend`.
+        """
         with self._errors, self._gate:
             self.check_usable()
             if self.folder is None:
                 with stopping.taking(self._memory_turn):
                     self.check_usable()
+                    self._memory.lends = lending
                     yield from self._reading(self._memory)
                 return
             with _Loan(self) as connection:
@@ -295,6 +327,7 @@ class Database:
             with self._exclusively():
                 self.check_usable()
                 if self.folder is None:
+                    self._memory.lends = False
                     yield from self._writing(self._memory)
                     return
                 with _Loan(self) as connection:

@@ -167,14 +167,14 @@ class Engine:
 
     def _reading(self, collection: str, body: Reading[R]) -> R:
         """Run `body` on a collection's entry and the view of the very state that its connection sees."""
+        lending = True
         while True:
-            with self._database.read() as connection:
+            with self._database.read(lending=lending) as connection:
                 entry = catalog.by_id(connection, collection)
                 try:
-                    current = self._memory.view(connection, entry)
+                    return body(connection, entry, self._memory.view(connection, entry))
                 except OutdatedReadError:
-                    continue
-                return body(connection, entry, current)
+                    lending = False
 
     def _heartbeat(self, _: ops.Heartbeat) -> int:
         self._database.check_usable()
@@ -329,12 +329,14 @@ class Engine:
         return self._reading(op.collection, counted)
 
     def _get(self, op: ops.Get) -> GetResult:
+        lending = True
         while True:
-            with self._database.read() as connection:
+            with self._database.read(lending=lending) as connection:
                 entry = catalog.by_id(connection, op.collection)
                 try:
                     rows = self._rows(connection, entry, op.ids, op.filter, op.limit, op.offset)
                 except OutdatedReadError:
+                    lending = False
                     continue
                 return reading.fetch(connection, entry, rows, op.include)
 

@@ -18,6 +18,7 @@ from chroma_nb.engine import engine as engines
 from chroma_nb.engine import indexer, memory, plan, view
 from chroma_nb.engine.engine import Engine
 from chroma_nb.errors import ClosedError, NotFoundError
+from chroma_nb.filters import parse_where_document
 from tests.engine import asked
 
 SECONDS = 2.5
@@ -186,3 +187,57 @@ def test_collections_come_and_go_while_they_are_used(tmp_path: Path) -> None:
     crowd.start(look)
     crowd.finish(1.5)
     engine.close()
+
+
+SLOW = "(a|aa)+$"
+"""A pattern that takes some milliseconds on each document of `slow_documents`."""
+
+
+def slow_documents(engine: Engine, count: int) -> str:
+    collection = asked.create(engine)
+    asked.add(engine, collection, [f"s{i}" for i in range(count)], np.ones((count, D)), ["a" * 18 + "!"] * count)
+    return collection
+
+
+def matching(collection: str, op: str, pattern: str) -> ops.Get:
+    return ops.Get(collection, filter=parse_where_document({op: pattern}))
+
+
+@pytest.mark.parametrize("in_memory", [True, False], ids=["in memory", "in a folder"])
+def test_a_count_does_not_wait_for_a_slow_pattern(tmp_path: Path, in_memory: bool) -> None:
+    engine = Engine(None if in_memory else tmp_path / "store")
+    collection = slow_documents(engine, 600)
+    search = threading.Thread(target=engine.execute, args=(matching(collection, "$regex", SLOW),))
+    search.start()
+    time.sleep(0.1)
+    for _ in range(3):
+        assert engine.execute(ops.Count(collection)) == 600
+    assert search.is_alive(), "the counts came before the search was over"
+    search.join()
+    engine.close()
+
+
+def test_a_search_that_lets_others_in_sees_one_state() -> None:
+    engine = Engine(None)
+    collection = slow_documents(engine, 300)
+    found: list[list[str]] = []
+    search = threading.Thread(target=lambda: found.append(engine.execute(matching(collection, "$not_regex", SLOW)).ids))
+    search.start()
+    added: list[str] = []
+    while search.is_alive():
+        added.append(f"n{len(added)}")
+        asked.add(engine, collection, added[-1:], np.ones((1, D)), ["new"])
+    search.join()
+    new = found[0][300:]
+    assert new == added[: len(new)], "what was added first is there, and nothing between is missing"
+    engine.close()
+
+
+def test_closing_ends_a_search_that_has_let_others_in() -> None:
+    engine = Engine(None)
+    collection = slow_documents(engine, 600)
+    crowd = Crowd()
+    crowd.start(lambda: engine.execute(matching(collection, "$regex", SLOW)), ClosedError)
+    time.sleep(0.2)
+    engine.close()
+    crowd.finish(0)

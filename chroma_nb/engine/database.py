@@ -36,6 +36,7 @@ from chroma_nb.engine import folder as files
 from chroma_nb.engine import schema
 from chroma_nb.engine.forking import Gate
 from chroma_nb.engine.scanning import STEPS
+from chroma_nb.engine.turn import Turn
 from chroma_nb.errors import (
     ChromaError,
     ClosedError,
@@ -59,7 +60,6 @@ _LARGEST_WAL = 256 << 20
 """Past this a write folds the WAL into the records file itself; before, that is left to a pause in the writing."""
 _KEPT_READERS = 8
 _FORK_PATIENCE = 5.0
-_MOMENT = 0.001
 _HARMLESS = (InvalidArgumentError, NotFoundError)
 """Errors that leave no statement behind in the middle of its rows."""
 
@@ -76,7 +76,7 @@ class _Still(sqlite3.Connection):
 class Shared(sqlite3.Connection):
     """The one connection of a store in memory. Whoever reads for long lets others in between two statements."""
 
-    turn: threading.Lock
+    turn: Turn
     lends = False
 
     def lend(self) -> bool:
@@ -85,10 +85,7 @@ class Shared(sqlite3.Connection):
             return True
         before = self.total_changes
         self.execute("ROLLBACK")
-        self.lends = False
-        self.turn.release()
-        time.sleep(_MOMENT)  # who waits for a lock that is taken again at once does not get it
-        self.turn.acquire()
+        self.turn.lend()
         self.lends = True
         self.execute("BEGIN")
         return self.total_changes == before
@@ -186,7 +183,7 @@ class Database:
         self._gate = Gate()
         self._quiet = True
         self._writer = threading.Lock()
-        self._memory_turn = threading.Lock()
+        self._memory_turn = Turn()
         self._readers: deque[sqlite3.Connection] = deque()
         if self.folder is not None and not self.read_only:
             self._file_lock = FileLock(self.folder / _LOCK, thread_local=False, mode=0o600)
@@ -295,7 +292,7 @@ class Database:
         with self._errors, self._gate:
             self.check_usable()
             if self.folder is None:
-                with stopping.taking(self._memory_turn):
+                with self._memory_turn:
                     self.check_usable()
                     self._memory.lends = lending
                     yield from self._reading(self._memory)
@@ -376,14 +373,14 @@ class Database:
     @contextlib.contextmanager
     def _exclusively(self) -> Iterator[None]:
         """Hold the turn to write, against the threads of this process and against other processes."""
+        if self.folder is None:
+            with self._memory_turn:
+                yield
+            return
         deadline = time.monotonic() + BUSY_TIMEOUT
-        turn = self._memory_turn if self.folder is None else self._writer
-        while not turn.acquire(timeout=_SLICE):
+        while not self._writer.acquire(timeout=_SLICE):
             self._keep_waiting(deadline)
         try:
-            if self.folder is None:
-                yield
-                return
             while True:
                 try:
                     self._file_lock.acquire(timeout=_SLICE, poll_interval=0.005)
@@ -397,7 +394,7 @@ class Database:
             finally:
                 self._file_lock.release()
         finally:
-            turn.release()
+            self._writer.release()
 
     def _keep_waiting(self, deadline: float) -> None:
         stopping.check()
@@ -493,7 +490,7 @@ class Database:
 
     def _close(self) -> None:
         if self.folder is None:
-            with stopping.taking(self._memory_turn):
+            with self._memory_turn:
                 self._memory.close()
             return
         with contextlib.suppress(sqlite3.Error, ChromaError, OSError):

@@ -22,7 +22,7 @@ from chroma_nb.filters import Document
 
 _SPARSE = 20
 _PARAMETERS = 500
-_FIRST_STRETCH, _STRETCH = 256, 0.1
+_FIRST_STRETCH, _STRETCH = 16, 0.05
 """Rows that are looked at first, and seconds that a stretch is to take."""
 _TESTS = {
     "$contains": "instr(document, ?) > 0",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import signal
 import sys
 import threading
@@ -35,7 +36,9 @@ class Worker:
         self._client = PersistentClient(folder)
         self._collection: Any = self._client.create_collection("kept", embedding_function=Slow())
         self._id = str(self._collection.id)
-        self._random = np.random.default_rng(seed)
+        # numpy's choice swallows what a handler raises in it; Python's does not.
+        self._chance = random.Random(seed)
+        self._vectors = np.random.default_rng(seed)
         self._state: rig.State = {}
         self._version = 0
         self._begun = "nothing"
@@ -44,15 +47,15 @@ class Worker:
     def work(self) -> None:
         """Make one call after the other, for ever."""
         while True:
-            kind = self._random.choice(["add", "embed", "update", "bulk", "bulk_embed", "query", "delete", "index", "filter"])
+            kind = self._chance.choice(["add", "embed", "update", "bulk", "bulk_embed", "query", "delete", "index", "filter"])
             self._version += 1
-            self._begun = str(kind)
+            self._begun = kind
             getattr(self, f"_{kind}")()
             self._state = self._allowed[-1]
             self._allowed = [self._state]
 
     def _ids(self, count: int) -> rig.State:
-        return {f"a{i}": self._version for i in self._random.choice(1500, size=count, replace=False).tolist()}
+        return {f"a{i}": self._version for i in self._chance.sample(range(1500), count)}
 
     def _add(self) -> None:
         changes = {f"a{self._version}x{i}": self._version for i in range(400)}
@@ -87,7 +90,7 @@ class Worker:
         self._allowed = [self._state | dict(items[:end]) for end in range(0, len(items) + BATCH, BATCH)]
 
     def _query(self) -> None:
-        self._client._execute(ops.Query(self._id, self._random.standard_normal((40, DIMENSION)).astype(np.float32), 10))
+        self._client._execute(ops.Query(self._id, self._vectors.standard_normal((40, DIMENSION)).astype(np.float32), 10))
 
     def _delete(self) -> None:
         gone = [key for key in self._state if "x" in key][:300] or list(self._state)[:20]

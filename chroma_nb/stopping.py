@@ -60,15 +60,22 @@ _depth = 0
 _owner = 0
 _handlers: dict[int, Any] = {}
 _noted: dict[int, FrameType | None] = {}
+_raised: BaseException | None = None
 _seen: tuple[Any, ...] = ()
 _held: tuple[tuple[int, Any], ...] = ()
 
 
 def _note(number: int, frame: FrameType | None) -> None:
+    global _raised  # noqa: PLW0603 - handlers are the process's own
     if _depth:
         _noted[number] = frame
-    else:  # another signal's exception came while the handlers were being put back
+        return
+    # Not held back: inside `witnessed`, or another signal's exception came while the handlers were being put back.
+    try:
         _handlers[number](number, frame)
+    except BaseException as error:
+        _raised = error
+        raise
 
 
 def _replace() -> None:
@@ -181,6 +188,37 @@ class released:  # noqa: N801 - as above
             if self._outer:
                 _depth = self._outer
             _here.inside = self._inside
+
+
+class witnessed:  # noqa: N801 - as above
+    """Context for code of others that may swallow what a signal's handler raises, or take it for an error of its own.
+
+    Signals are not held back in it; what their handlers raised comes out at its end, whatever became of it.
+
+    Examples
+    --------
+    >>> with witnessed():
+    ...     pass
+    """
+
+    __slots__ = ("_is_outermost",)
+
+    def __enter__(self) -> None:
+        global _raised  # noqa: PLW0603 - as above
+        self._is_outermost = threading.current_thread() is threading.main_thread() and not _depth
+        if self._is_outermost:
+            _raised = None
+            _replace()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        global _raised
+        if self._is_outermost:
+            try:
+                _put_back()
+            finally:
+                raised, _raised = _raised, None
+            if raised is not None and raised is not error:
+                raise raised
 
 
 class limited:  # noqa: N801 - as above

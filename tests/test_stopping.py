@@ -216,3 +216,24 @@ def test_waiting_for_a_lock_ends() -> None:
 @pytest.mark.parametrize("call", [stopping.check, stopping.is_due, stopping.remaining])
 def test_outside_of_everything_nothing_is_due(call: Callable[[], object]) -> None:
     assert not call()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGALRM])
+def test_what_others_swallow_comes_out_at_the_end(number: int, handlers: dict[int, Any]) -> None:
+    reached = []
+    with pytest.raises((KeyboardInterrupt, TookTooLongError)), stopping.witnessed():
+        try:
+            signal.raise_signal(number)
+        except BaseException:  # noqa: BLE001 - as some libraries do
+            reached.append("swallowed")
+        reached.append("went on")
+    assert reached == ["swallowed", "went on"]
+    with stopping.witnessed():
+        pass
+    assert signal.getsignal(number) is handlers[number]
+
+
+def test_what_comes_out_by_itself_comes_out_once() -> None:
+    with pytest.raises(KeyboardInterrupt) as caught, stopping.witnessed():
+        signal.raise_signal(signal.SIGINT)
+    assert caught.value.__context__ is None

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NoReturn, TypeAlias, TypeVar
 from urllib.parse import urlencode
 
+from chroma_nb import stopping
 from chroma_nb.errors import (
     ChromaError,
     ClosedError,
@@ -199,6 +200,10 @@ class HttpBackend(_Remote):
         return self._answer(outcome, ask)
 
     def _attempt(self, ask: Ask) -> Outcome:
+        with stopping.witnessed():
+            return self._asked(ask)
+
+    def _asked(self, ask: Ask) -> Outcome:
         with self._turn:
             if self._closed:
                 return self._closed_error()

@@ -303,8 +303,12 @@ def remaining() -> float | None:
 
 def patience(most: float) -> float:
     """Return the seconds after which C code must look again: `most`, or fewer where a limit ends before. Raises as `check` does."""
+    if _here.kept is None and not _noted:
+        limit = _here.limit
+        if limit is None:  # on the way of every document that a pattern is searched for in
+            return most
     check()
-    left = None if _here.limit is None else _here.limit._remaining()
+    left = remaining()
     return most if left is None else min(most, max(left, _LEAST))
 
 

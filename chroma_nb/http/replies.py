@@ -15,8 +15,8 @@ from chroma_nb.errors import ChromaError, InvalidDimensionError, ServerReplyErro
 from chroma_nb.http.message import SERVER_HEADER, Reply
 
 _DONE = frozenset({200, 201, 202})
-_LARGE, _LARGEST = 16 << 20, 4 << 30
-"""Bytes of a body from which it is looked at before it is parsed, and bytes of memory that the outcome may take."""
+_LARGE, _LARGEST = 64 << 20, 4 << 30
+"""Bytes of a body from which it is looked at before it is parsed (none becomes forty times as large), and that the outcome may take."""
 _MOST_SHOWN = 2000
 _DIMENSION = re.compile(r"expecting embedding with dimension of \d+", re.IGNORECASE)
 

@@ -64,6 +64,12 @@ class Explored:
         self.map.settled()
         self.lab.screenshot(name)
 
+    def wait_for_row(self, first: str) -> None:
+        """Wait until the table begins with a record; it follows the map after a moment."""
+        self.page.wait_for_function(
+            "(first) => document.querySelector('.cnb-table tbody td:nth-child(2)')?.innerText.trim() === first", arg=first
+        )
+
     def rows(self) -> list[str]:
         """Return the ids in the table."""
         found: list[str] = self.page.locator(".cnb-table tbody tr td:nth-child(2)").all_inner_texts()
@@ -116,9 +122,7 @@ def test_a_question_in_words_lights_up_its_hits(explored: Explored) -> None:
     explored.map.wait("hits", 10)
     expected = nearest("what the stars are made of", 10)
     explored.page.get_by_role("tab", name="Hits").wait_for()
-    explored.page.wait_for_function(
-        "(first) => document.querySelector('.cnb-table tbody td:nth-child(2)').innerText.trim() === first", arg=expected[0]
-    )
+    explored.wait_for_row(expected[0])
     assert explored.rows() == expected
     assert explored.lab.value("explorer.hits['id'].tolist()") == expected
     explored.shot("explorer_light")
@@ -252,7 +256,9 @@ def test_a_question_is_answered_while_a_cell_runs(explored: Explored) -> None:
         explored.ask("trains at night")
         explored.map.wait("hits", 10)
         assert busy.count() == 1
-        assert explored.rows() == nearest("trains at night", 10)
+        expected = nearest("trains at night", 10)
+        explored.wait_for_row(expected[0])
+        assert explored.rows() == expected
     finally:
         explored.lab.execute("notebook:interrupt-kernel")
         explored.lab.wait_idle()

@@ -10,6 +10,7 @@ import threading
 
 import numpy as np
 
+from chroma_nb import stopping
 from chroma_nb.engine import caches, graph, schema, view
 from chroma_nb.engine.catalog import Entry
 from chroma_nb.engine.columns import Columns
@@ -72,7 +73,7 @@ class Memory:
         held = self._views.get(identifier)
         if held is not None and held.seq == entry.seq:
             return held
-        with self._catching_up:
+        with stopping.taking(self._catching_up):
             held = self._views.get(identifier)
             if held is not None and held.seq > entry.seq:
                 self._outdated += 1
@@ -113,7 +114,7 @@ class Memory:
         """Return the collection's graph, loaded from its cache at the first call, or None while there is none."""
         identifier = entry.info.id
         if identifier not in self._graphs:
-            with self._catching_up:
+            with stopping.taking(self._catching_up):
                 if identifier not in self._graphs:
                     self._graphs[identifier] = self._loaded_graph(connection, entry)
         return self._graphs[identifier]

@@ -13,6 +13,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from chroma_nb import stopping
 from chroma_nb.engine import schema
 from chroma_nb.engine.schema import span
 from chroma_nb.errors import DatabaseCorruptedError
@@ -71,6 +72,7 @@ def _pieces(
     base = span(collection)[0]
     start = 0
     while start < len(wanted):
+        stopping.check()
         key, size, _, crc = _chunk(connection, base, int(wanted[start]))
         data = connection.execute("SELECT data FROM vectors WHERE key = ?", (key,)).fetchone()
         if data is None or not isinstance(data[0], bytes) or len(data[0]) != size * dimension * 4 or crc32(data[0]) != crc:

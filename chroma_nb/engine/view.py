@@ -22,6 +22,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from chroma_nb import stopping
 from chroma_nb.engine import reading, vectors
 from chroma_nb.engine.catalog import Entry
 from chroma_nb.engine.columns import Columns
@@ -62,7 +63,7 @@ class Matrix:
 
     def of(self, connection: sqlite3.Connection, entry: Entry, view: View) -> tuple[Vectors, NDArray[np.float64]]:
         """Return the vectors of all positions of `view` (n, d) and their squared lengths (n,)."""
-        with self._turn:
+        with stopping.taking(self._turn):
             if self._filled < view.size:
                 self._load(connection, entry, view)
             skipped = self._skipped[self._skipped < view.size]

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from chroma_nb import stopping
 from chroma_nb.engine import vectors
 from chroma_nb.engine.engine import Engine
-from chroma_nb.errors import DatabaseCorruptedError
+from chroma_nb.errors import DatabaseCorruptedError, TimeLimitError
+from tests.engine import asked
 
 NUMBER, D = 7, 4
 
@@ -63,3 +65,13 @@ def test_a_missing_or_damaged_vector_is_an_error_not_an_answer(engine: Engine) -
         with pytest.raises(DatabaseCorruptedError, match="labels from 10"):
             vectors.read(connection, NUMBER, np.array([11]), D)
         np.testing.assert_array_equal(vectors.read(connection, NUMBER, np.array([2, 0]), D), np.ones((2, D)))
+
+
+def test_reading_ends_with_its_time_and_leaves_nothing_half_read(engine: Engine) -> None:
+    collection = asked.create(engine)
+    truth = np.random.default_rng(0).standard_normal((20, D)).astype(np.float32)
+    asked.add(engine, collection, [str(i) for i in range(20)], truth)
+    with pytest.raises(TimeLimitError), stopping.limited(0):
+        asked.query(engine, collection, truth[:1], 3)
+    assert asked.found(asked.query(engine, collection, truth[3:4], 1)) == [["3"]]
+    assert np.array_equal(asked.get(engine, collection).embeddings, truth)
